@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+/*
+ * Engine: instances over time.  Owns the table of instances, the store, the
+ * scheduler's state, the shims' connections and the workers; drives them from one
+ * loop.  Faces (api) call it; what goes back up are completions and events.
+ *
+ * Thread rule: everything here is called on the loop's thread and returns at once.
+ * What takes time has a completion: `struct engine_done`, called exactly once,
+ * never from inside the call that was given it, unless cancelled first.
+ *
+ * Spec: docs/architecture.md ("Life of an instance", "Start, undo, recovery", "Who
+ * waits where").
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "json/json.h"
+#include "loop/loop.h"
+#include "model/lifecycle.h"
+#include "model/spec.h"
+#include "util/err.h"
+#include "util/str.h"
+
+struct engine;
+struct instance; /* opaque; read by struct instance_view */
+struct engine_ticket;
+
+/* Completion of something that takes time. */
+struct engine_done {
+	/* @e: NULL on success, owned by the callee. @result: per call, borrowed, may be NULL */
+	void (*fn)(void *arg, struct err *e, const json_t *result);
+	void *arg;
+};
+
+struct engine_config {
+	const char *root;             /* /var/lib/hostel */
+	const char *run;              /* /run/hostel */
+	const char *libexec;          /* where hostel-shim, hostel-image, hostel-guest are */
+	const char *bridge;           /* "hostel0" */
+	const char *subnet;           /* "10.88.0.0/16"; NULL: one that avoids the host's routes */
+	const char *cgroup_parent;    /* "/hostel" */
+	const char *nft_table;        /* "hostel" */
+	int64_t memory_total_bytes;   /* 0: the host's; a smaller capacity for tests and demos */
+	int64_t cpu_total_milli;      /* 0: the host's */
+	int64_t disk_total_bytes;     /* 0: the file system's */
+	int64_t reserve_memory_bytes; /* S for memory without M_total; -1: max(256 MiB, T/32) */
+	int64_t manage_memory_bytes;  /* M_total; 0: T/16 within 128 MiB and 4 GiB */
+	int64_t overcommit_cpu_milli; /* a for cpu in thousandths; 4000 */
+	bool queue_wait_default;      /* label hostel.queue=wait for everyone */
+	int64_t hold_timeout_ns;      /* Docker start without a client; 10 s */
+};
+
+/* ---- life of the engine ---- */
+
+/** engine_new() - open the store, recover every instance, start the policies' loop */
+struct err *engine_new(const struct engine_config *c, struct loop *l, struct engine **ret) MUST_USE;
+
+/** engine_free() - let go of everything; running instances go on */
+void engine_free(struct engine *e);
+
+const struct engine_config *engine_config(const struct engine *e);
+
+/* ---- what exists ---- */
+
+/* What a face may know of an instance; borrowed strings live until the loop's next turn. */
+struct instance_view {
+	const char *id; /* 64 hex digits */
+	const struct spec *spec;
+	enum inst_state state;
+	bool is_paused; /* frozen by the user */
+	bool ever_ran;
+	bool is_restarting; /* waits for its restart policy's back-off */
+	pid_t pid;          /* of the payload on the host; 0: none */
+	int exit_code;
+	bool oom;
+	const char *error; /* why the last start failed, or a note on the exit; "" */
+	int restart_count;
+	int64_t created_ns, started_ns, finished_ns; /* wall clock; 0: never */
+	const char *queue_reason;                    /* why it waits; NULL when it does not */
+	const char *address, *gateway, *mac;         /* "10.88.0.5"; NULL: none */
+	int prefix_len;
+	const struct spec_port *ports; /* as published: host_port is never 0 */
+	size_t n_ports;
+	const char *state_dir, *log_dir;
+	const char *image_name; /* for display */
+	int64_t demand_cpu_milli, demand_memory_bytes, demand_disk_bytes;
+	int64_t manage_bytes; /* M_i */
+	const char *image_digest;
+};
+
+/** engine_find() - by id, unique id prefix, or name. ERR_NOT_FOUND "No such container: x" */
+struct err *engine_find(struct engine *e, const char *ref, struct instance **ret) MUST_USE;
+
+/** instance_view() - a snapshot of @i */
+struct instance_view instance_view(const struct instance *i);
+
+/** engine_each() - call @fn for every instance, newest first, until it returns false */
+void engine_each(struct engine *e, bool (*fn)(void *arg, struct instance *i), void *arg);
+
+/* ---- verbs ---- */
+
+/**
+ * engine_create() - make an instance from a spec
+ * @s:            consumed, on failure too; image looked up, its defaults are merged into
+ *                entrypoint, cmd, env and the like
+ * @ret_warnings: appended to
+ * Return: NULL; ERR_NOT_FOUND "No such image: x"; ERR_EXISTS (name, with docker's words);
+ *         ERR_INVALID.
+ */
+struct err *engine_create(struct engine *e, struct spec *s, struct instance **ret,
+			  struct strv *ret_warnings) MUST_USE;
+
+enum engine_hold {
+	HOLD_CLIENT,  /* a client waits in the call without limit; its end withdraws */
+	HOLD_LIMITED, /* held up to hold_timeout_ns, then withdrawn and failed */
+	HOLD_QUEUE,   /* done at once; the start survives client and daemon */
+	HOLD_AUTO, /* Docker's start: CLIENT when a client is parked, else LIMITED or QUEUE by spec
+		    */
+};
+
+/**
+ * engine_start() - ask for a start; done when the payload's exec succeeded (or is queued)
+ * A second start of a waiting instance joins the first.
+ * @ret_ticket: for engine_cancel() when the client went away; may be NULL
+ * Return: NULL; ERR_STATE with kind text "already started" is told by @ret_already (304).
+ */
+struct err *engine_start(struct engine *e, struct instance *i, enum engine_hold hold,
+			 struct engine_done done, bool *ret_already,
+			 struct engine_ticket **ret_ticket) MUST_USE;
+
+/** engine_on_reason() - be told (text) while the ticket's start waits, at each change; stops
+ *  with the ticket */
+void engine_on_reason(struct engine_ticket *t, void (*fn)(void *arg, const char *reason),
+		      void *arg);
+
+/** engine_cancel() - forget the completion; a held start is withdrawn.  @t is dead afterwards */
+void engine_cancel(struct engine_ticket *t);
+
+/** engine_stop() - signal, and KILL after @timeout_s (-1: the spec's); done when it exited.
+ *  @ret_already: it was not running (304) */
+struct err *engine_stop(struct engine *e, struct instance *i, const char *signal, int timeout_s,
+			struct engine_done done, bool *ret_already) MUST_USE;
+struct err *engine_kill(struct engine *e, struct instance *i, const char *signal) MUST_USE;
+struct err *engine_restart(struct engine *e, struct instance *i, const char *signal, int timeout_s,
+			   struct engine_done done) MUST_USE;
+struct err *engine_pause(struct engine *e, struct instance *i, bool on,
+			 struct engine_done done) MUST_USE;
+struct err *engine_rename(struct engine *e, struct instance *i, const char *name) MUST_USE;
+
+/** engine_update() - change limits of @i: members of Docker's update body that are set */
+struct err *engine_update(struct engine *e, struct instance *i, const json_t *update,
+			  struct strv *ret_warnings) MUST_USE;
+struct err *engine_remove(struct engine *e, struct instance *i, bool force, bool volumes,
+			  struct engine_done done) MUST_USE;
+struct err *engine_resize(struct engine *e, struct instance *i, const char *exec_id, int rows,
+			  int cols) MUST_USE;
+
+enum engine_wait { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED, WAIT_RUNNING };
+
+/** engine_wait() - result {"StatusCode":n[,"Error":{"Message":…}]} */
+struct engine_ticket *engine_wait(struct engine *e, struct instance *i, enum engine_wait until,
+				  struct engine_done done);
+
+/* ---- streams ---- */
+
+struct engine_attach {
+	int fd;                  /* client's socket; consumed */
+	unsigned streams;        /* set of enum shim_stream */
+	const char *detach_keys; /* Docker's notation, "ctrl-p,ctrl-q"; NULL or "": default */
+	const void *pre;         /* bytes already read from the client */
+	size_t pre_len;
+};
+
+/** engine_attach() - hand a client's socket to the running shim, or park it until the start */
+struct err *engine_attach(struct engine *e, struct instance *i,
+			  const struct engine_attach *a) MUST_USE;
+
+struct engine_exec_spec {
+	struct strv cmd, env;
+	const char *user, *workdir, *detach_keys;
+	bool tty, attach_stdin, attach_stdout, attach_stderr, privileged;
+	int rows, cols;
+};
+
+/** engine_exec_create() - @ret_exec_id: 64 hex digits, lives as long as the instance runs */
+struct err *engine_exec_create(struct engine *e, struct instance *i,
+			       const struct engine_exec_spec *x, char **ret_exec_id) MUST_USE;
+
+/** engine_exec_start() - @a: NULL for a detached one; done when the exec succeeded or failed */
+struct err *engine_exec_start(struct engine *e, const char *exec_id, const struct engine_attach *a,
+			      struct engine_done done) MUST_USE;
+
+/** engine_exec_inspect() - Docker's ExecInspect object; new reference */
+struct err *engine_exec_inspect(struct engine *e, const char *exec_id, json_t **ret) MUST_USE;
+struct err *engine_exec_resize(struct engine *e, const char *exec_id, int rows, int cols) MUST_USE;
+
+/* ---- measurements ---- */
+
+/** engine_stats() - Docker's stats object of one moment (cpu, memory, pids, io, networks) */
+struct err *engine_stats(struct engine *e, struct instance *i, struct engine_done done) MUST_USE;
+
+/** engine_top() - {"Titles":[…],"Processes":[[…]]} */
+struct err *engine_top(struct engine *e, struct instance *i, const char *ps_args,
+		       struct engine_done done) MUST_USE;
+
+/* ---- events ---- */
+
+struct engine_event {
+	uint64_t seq;
+	int64_t time_ns;    /* wall clock */
+	const char *type;   /* "container", "image", "volume", "network", "daemon" */
+	const char *action; /* "create", "start", "die", "oom", "exec_create: ls", … as Docker's */
+	const char *id;
+	const json_t *attributes; /* object of strings; borrowed */
+};
+
+struct engine_subscription;
+struct engine_subscription *
+engine_subscribe(struct engine *e, void (*fn)(void *arg, const struct engine_event *ev), void *arg);
+void engine_unsubscribe(struct engine_subscription *s);
+
+/** engine_past_events() - replay kept events (last 1024) since/until wall ns (0: no bound) */
+void engine_past_events(struct engine *e, int64_t since_ns, int64_t until_ns,
+			void (*fn)(void *arg, const struct engine_event *ev), void *arg);
+
+/* ---- images; all documents are in hostel's own form, the api turns them into Docker's ---- */
+
+struct engine_image {
+	const char *id;       /* "sha256:…" of the config blob */
+	const char *manifest; /* "sha256:…" */
+	struct strv tags;     /* "debian:12", without docker.io/library/ */
+	struct strv digests;  /* "debian@sha256:…" */
+	int64_t size_bytes;   /* unpacked */
+	int64_t created_ns;
+	const json_t *config; /* OCI image config document; borrowed */
+	const char *parent;
+};
+
+void engine_each_image(struct engine *e, bool (*fn)(void *arg, const struct engine_image *im),
+		       void *arg);
+/** engine_image_find() - by reference, id or id prefix; ERR_NOT_FOUND "No such image: x" */
+struct err *engine_image_find(struct engine *e, const char *ref,
+			      const struct engine_image **ret) MUST_USE;
+struct err *engine_image_tag(struct engine *e, const char *ref, const char *new_ref) MUST_USE;
+/** engine_image_remove() - result: array of {"Untagged":…} and {"Deleted":…} */
+struct err *engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune,
+				json_t **ret) MUST_USE;
+
+/* ---- work done by hostel-image (docs/protocols.md, "Worker jobs") ---- */
+
+struct engine_job; /* ends with its completion; cancel kills the worker */
+
+struct engine_job_io {
+	int data_fd; /* becomes the worker's descriptor 3 (bulk data in or out); consumed; -1: none
+		      */
+	/* One progress message of the worker; borrowed */
+	void (*progress)(void *arg, const json_t *message);
+	void *arg;
+};
+
+/**
+ * engine_job_start() - run a job and enter its result (images, kernels) into the store
+ * @job: {"job":"pull","ref":…} and so on; the engine adds root and what it alone knows
+ */
+struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_job_io *io,
+			     struct engine_done done, struct engine_job **ret) MUST_USE;
+void engine_job_cancel(struct engine_job *j);
+
+/**
+ * engine_files() - a job on an instance's root file system: op "get" (tar of path to data_fd),
+ * "put" (tar from data_fd into path), "stat", "diff", "export"
+ */
+struct err *engine_files(struct engine *e, struct instance *i, const char *op, const char *path,
+			 const struct engine_job_io *io, struct engine_done done) MUST_USE;
+
+/* ---- volumes ---- */
+
+struct err *engine_volume_create(struct engine *e, const char *name /* NULL: anonymous */,
+				 const struct strmap *labels, json_t **ret) MUST_USE;
+struct err *engine_volume_find(struct engine *e, const char *name, json_t **ret) MUST_USE;
+/** engine_volumes() - array of Docker Volume objects */
+json_t *engine_volumes(struct engine *e);
+/** engine_volume_remove() - ERR_STATE when in use: "volume is in use - [id]" */
+struct err *engine_volume_remove(struct engine *e, const char *name, bool force,
+				 struct engine_done done) MUST_USE;
+
+/* ---- numbers and hosts ---- */
+
+/** engine_queue() - array of waiting instances in order, with reason and since */
+json_t *engine_queue(struct engine *e);
+/** engine_resources() - R_total, R_free, sum and R_i by holder, M_total, M_i, M_free, sources */
+json_t *engine_resources(struct engine *e);
+/** engine_accounting() - per start: arrival, admission, start, finish, T, waiting…; and sums */
+json_t *engine_accounting(struct engine *e);
+/** engine_info() - facts for /info and hostel info: kvm (with reason), cgroup version, kernels… */
+json_t *engine_info(struct engine *e);
+/** engine_kernels() - array of kernel bundles {"name","default","version","path"} */
+json_t *engine_kernels(struct engine *e);
+struct err *engine_kernel_remove(struct engine *e, const char *name) MUST_USE;
+
+/**
+ * engine_console() - join a machine's serial console: as engine_attach(), for VMs with disks
+ * (same thing: a machine's payload streams are its console)
+ */
+
+#endif

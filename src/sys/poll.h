@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SYS_POLL_H
+#define SYS_POLL_H
+
+/*
+ * The event loop of small programs that stay (shim, guest): poll(2) over a
+ * handful of descriptors and one-shot timers, a few KB of memory.  hosteld and
+ * the workers use loop/loop.h instead.
+ *
+ * Context: one thread; callbacks may add and free any watch, their own too.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/defs.h"
+
+struct poller;
+struct poll_watch;
+struct poll_timer;
+
+struct poller *poller_new(void);
+void poller_free(struct poller *p);
+
+/**
+ * poll_watch_new() - watch a descriptor (borrowed)
+ * @events: POLLIN, POLLOUT (poll.h); 0 pauses, POLLHUP and POLLERR are always delivered unless
+ *          paused
+ * @fn:     called with revents
+ */
+struct poll_watch *poll_watch_new(struct poller *p, int fd, short events,
+				  void (*fn)(void *arg, short revents), void *arg);
+void poll_watch_set(struct poll_watch *w, short events);
+void poll_watch_free(struct poll_watch *w);
+
+/** poll_timer_new() - call @fn once after @delay_ns; poll_timer_free() in any state */
+struct poll_timer *poll_timer_new(struct poller *p, int64_t delay_ns, void (*fn)(void *arg),
+				  void *arg);
+void poll_timer_free(struct poll_timer *t);
+
+/** poller_step() - wait for one round of events (at most @timeout_ns; negative: no limit) */
+void poller_step(struct poller *p, int64_t timeout_ns);
+
+#endif
