@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "sys/poll.h"
+#include "sys/poller.h"
 #include "util/err.h"
 
 struct payload; /* each backend's own */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/poll.h"
+#include "sys/poller.h"
 
 #include <poll.h>
 #include <stdlib.h>

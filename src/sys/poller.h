@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SYS_POLL_H
-#define SYS_POLL_H
+#ifndef SYS_POLLER_H
+#define SYS_POLLER_H
 
 /*
  * The event loop of small programs that stay (shim, guest): poll(2) over a
