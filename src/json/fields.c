@@ -92,8 +92,72 @@ static struct err *read_map(const json_t *v, struct strmap *ret)
 	return NULL;
 }
 
-static struct err *read_one(const struct json_field *f, const json_t *v, void *slot)
+static struct err *read_enum(const struct json_field *f, const json_t *v, int *ret)
 {
+	OWN(str) struct str all = { 0 };
+
+	if (!json_is_string(v))
+		return expected("a string", v);
+	for (int i = 0; f->names[i]; i++) {
+		if (streq(f->names[i], json_string_value(v))) {
+			*ret = i;
+			return NULL;
+		}
+		str_addf(&all, "%s%s", i ? ", " : "", f->names[i]);
+	}
+	return err_new(ERR_INVALID, "\"%s\" is none of %s", json_string_value(v), all.buf);
+}
+
+static void free_array(const struct json_field *f, void *obj)
+{
+	char **elems = (void *)((char *)obj + f->offset);
+	size_t *count = (void *)((char *)obj + f->count_offset);
+
+	for (size_t i = 0; i < *count; i++)
+		json_free_fields(f->sub, f->n_sub, *elems + i * f->elem_size);
+	free(*elems);
+	*elems = NULL;
+	*count = 0;
+}
+
+static struct err *read_array(const struct json_field *f, const json_t *v, void *obj)
+{
+	char **elems = (void *)((char *)obj + f->offset);
+	size_t *count = (void *)((char *)obj + f->count_offset);
+	size_t n = json_array_size(v);
+
+	if (!json_is_array(v))
+		return expected("an array of objects", v);
+	free_array(f, obj);
+	*elems = n ? xcalloc(n, f->elem_size) : NULL;
+	for (*count = 0; *count < n;) {
+		void *elem = *elems + *count * f->elem_size;
+
+		++*count; /* counted before it is read: a half-read one is freed with the rest */
+		TRY_MSG(json_read_fields(f->sub, f->n_sub, json_array_get(v, *count - 1), elem),
+			"[%zu]", *count - 1);
+	}
+	return NULL;
+}
+
+static json_t *write_array(const struct json_field *f, const void *obj)
+{
+	const char *elems = *(char *const *)(const void *)((const char *)obj + f->offset);
+	size_t count = *(const size_t *)(const void *)((const char *)obj + f->count_offset);
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *o = json_object();
+
+		json_write_fields(f->sub, f->n_sub, elems + i * f->elem_size, o);
+		json_array_append_new(a, o);
+	}
+	return a;
+}
+
+static struct err *read_one(const struct json_field *f, const json_t *v, void *obj)
+{
+	void *slot = (char *)obj + f->offset;
 	int64_t n = 0;
 
 	switch (f->type) {
@@ -123,6 +187,10 @@ static struct err *read_one(const struct json_field *f, const json_t *v, void *s
 		json_decref(*(json_t **)slot);
 		*(json_t **)slot = json_incref((json_t *)(uintptr_t)v);
 		return NULL;
+	case JF_ENUM:
+		return read_enum(f, v, slot);
+	case JF_ARRAY:
+		return read_array(f, v, obj);
 	case JF_CODEC:
 		return f->read(v, slot);
 	}
@@ -137,14 +205,15 @@ struct err *json_read_fields(const struct json_field *table, size_t n, const jso
 		const json_t *v = json_object_get(j, table[i].name);
 
 		if (v && !json_is_null(v))
-			TRY_MSG(read_one(&table[i], v, (char *)obj + table[i].offset), "%s",
-				table[i].name);
+			TRY_MSG(read_one(&table[i], v, obj), "%s", table[i].name);
 	}
 	return NULL;
 }
 
-static json_t *write_one(const struct json_field *f, const void *slot)
+static json_t *write_one(const struct json_field *f, const void *obj)
 {
+	const void *slot = (const char *)obj + f->offset;
+
 	switch (f->type) {
 	case JF_STR:
 		return *(char *const *)slot ? jx_string(*(char *const *)slot) : json_string("");
@@ -160,6 +229,10 @@ static json_t *write_one(const struct json_field *f, const void *slot)
 		return jx_from_map(slot);
 	case JF_JSON:
 		return *(json_t *const *)slot ? json_incref(*(json_t *const *)slot) : json_null();
+	case JF_ENUM:
+		return json_string(f->names[*(const int *)slot]);
+	case JF_ARRAY:
+		return write_array(f, obj);
 	case JF_CODEC:
 		return f->write(slot);
 	}
@@ -169,7 +242,7 @@ static json_t *write_one(const struct json_field *f, const void *slot)
 void json_write_fields(const struct json_field *table, size_t n, const void *obj, json_t *j)
 {
 	for (size_t i = 0; i < n; i++) {
-		json_t *v = write_one(&table[i], (const char *)obj + table[i].offset);
+		json_t *v = write_one(&table[i], obj);
 
 		if (v)
 			json_object_set_new(j, table[i].name, v);
@@ -190,7 +263,8 @@ void json_free_fields(const struct json_field *table, size_t n, void *obj)
 		else if (table[i].type == JF_JSON) {
 			json_decref(*(json_t **)slot);
 			*(json_t **)slot = NULL;
-		}
+		} else if (table[i].type == JF_ARRAY)
+			free_array(&table[i], obj);
 	}
 }
 

@@ -25,6 +25,9 @@ enum json_type {
 	JF_STRV,  /* struct strv: array of strings */
 	JF_MAP,   /* struct strmap: object of strings (a null value is "") */
 	JF_JSON,  /* json_t *, owned reference, any value */
+	JF_ENUM,  /* int-sized enum: one of names[] */
+	JF_ARRAY, /* owned array of structs, each an object of fields sub[]; size_t count beside it
+		   */
 	JF_CODEC, /* whatever read/write make of it */
 };
 
@@ -36,6 +39,11 @@ struct json_field {
 	/* JF_CODEC: @slot is the member; write may return NULL to leave it out. */
 	struct err *(*read)(const json_t *value, void *slot);
 	json_t *(*write)(const void *slot);
+	/* JF_ENUM */
+	const char *const *names; /* NULL-terminated; index is the value */
+	/* JF_ARRAY */
+	const struct json_field *sub;
+	size_t n_sub, elem_size, count_offset;
 };
 
 #define JSON_FIELD(type_, name_, jtype_, member_)                                                  \
@@ -51,6 +59,19 @@ struct json_field {
 	{                                                                                          \
 		.name = (name_), .type = JF_CODEC, .offset = offsetof(type_, member_),             \
 		.read = (read_), .write = (write_)                                                 \
+	}
+
+#define JSON_ENUM(type_, name_, member_, names_)                                                   \
+	{                                                                                          \
+		.name = (name_), .type = JF_ENUM, .offset = offsetof(type_, member_),              \
+		.names = (names_)                                                                  \
+	}
+#define JSON_ARRAY(type_, name_, member_, count_, table_)                                          \
+	{                                                                                          \
+		.name = (name_), .type = JF_ARRAY, .offset = offsetof(type_, member_),             \
+		.sub = (table_), .n_sub = ARRAY_SIZE(table_),                                      \
+		.elem_size = sizeof(*((type_ *)0)->member_),                                       \
+		.count_offset = offsetof(type_, count_)                                            \
 	}
 
 /**

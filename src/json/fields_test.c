@@ -4,6 +4,13 @@
 #include "util/mem.h"
 #include "util/test.h"
 
+enum colour { RED, GREEN };
+
+struct item {
+	char *label;
+	enum colour colour;
+};
+
 struct box {
 	char *name;
 	bool open;
@@ -12,6 +19,15 @@ struct box {
 	struct strv list;
 	struct strmap map;
 	json_t *any;
+	struct item *items;
+	size_t n_items;
+};
+
+static const char *const colours[] = { "red", "green", NULL };
+
+static const struct json_field item_fields[] = {
+	JSON_FIELD(struct item, "Label", JF_STR, label),
+	JSON_ENUM(struct item, "Colour", colour, colours),
 };
 
 static const struct json_field fields[] = {
@@ -22,6 +38,7 @@ static const struct json_field fields[] = {
 	JSON_FIELD(struct box, "List", JF_STRV, list),
 	JSON_FIELD(struct box, "Map", JF_MAP, map),
 	JSON_FIELD(struct box, "Any", JF_JSON, any),
+	JSON_ARRAY(struct box, "Items", items, n_items, item_fields),
 };
 
 static struct err *read_text(const char *text, struct box *b)
@@ -35,7 +52,8 @@ static struct err *read_text(const char *text, struct box *b)
 static void what_is_written_reads_back_the_same(void **state)
 {
 	static const char text[] = "{\"Name\":\"a\",\"Open\":true,\"Count\":3,\"Bytes\":-5,"
-				   "\"List\":[\"x\",\"y\"],\"Map\":{\"k\":\"v\"},\"Any\":[1,null]}";
+				   "\"List\":[\"x\",\"y\"],\"Map\":{\"k\":\"v\"},\"Any\":[1,null],"
+				   "\"Items\":[{\"Label\":\"i\",\"Colour\":\"green\"}]}";
 	struct box b = { 0 };
 	OWN(json) json_t *out = json_object();
 	OWN(mem) char *back = NULL;
@@ -56,6 +74,9 @@ static void a_wrong_type_or_range_is_named(void **state)
 		{ "{\"Count\":1.5}", "Count: expected an integer, got a fraction" },
 		{ "{\"List\":[1]}", "List: expected an array of strings, got an integer" },
 		{ "{\"Map\":[]}", "Map: expected an object of strings, got an array" },
+		{ "{\"Items\":[{},{\"Colour\":\"blue\"}]}",
+		  "Items: [1]: Colour: \"blue\" is none of red, green" },
+		{ "{\"Items\":[3]}", "Items: [0]: expected an object, got an integer" },
 		{ "[]", "expected an object, got an array" },
 	};
 
