@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SCHED_ACCOUNT_H
+#define SCHED_ACCOUNT_H
+
+/*
+ * Accounting: one record per start, and what follows from many.  Pure.
+ *
+ *	turnaround = finish - arrival
+ *	T_i        = time actually running (up to now if it still runs)
+ *	waiting    = turnaround - T_i - paused     (time sliced out counts as waiting)
+ *	T_total = sum of T_i, T_wait = sum of waiting
+ *
+ * Spec: docs/numbers.md.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Times in ns on one clock; 0: not yet. */
+struct account {
+	int64_t arrival_ns; /* when it could first have been admitted */
+	int64_t admission_ns;
+	int64_t start_ns;
+	int64_t finish_ns;
+	int64_t paused_ns; /* stopped by its user's pause, up to now */
+	int64_t sliced_ns; /* descheduled by the scheduler while running */
+};
+
+/** account_turnaround_ns() - finish (or @now_ns) minus arrival */
+int64_t account_turnaround_ns(const struct account *a, int64_t now_ns);
+
+/** account_run_ns() - T_i; 0 when it never started */
+int64_t account_run_ns(const struct account *a, int64_t now_ns);
+
+/** account_wait_ns() - turnaround - T_i - paused, never negative */
+int64_t account_wait_ns(const struct account *a, int64_t now_ns);
+
+/** account_bounded_slowdown() - max(1, turnaround without pause / max(T_i, 10 s)) */
+double account_bounded_slowdown(const struct account *a, int64_t now_ns);
+
+struct account_sums {
+	size_t n, running;
+	int64_t total_run_ns;  /* T_total */
+	int64_t total_wait_ns; /* T_wait */
+	int64_t mean_wait_ns, median_wait_ns, p95_wait_ns, max_wait_ns;
+	double mean_bounded_slowdown;
+	int64_t makespan_ns; /* last finish (or now) minus first arrival */
+};
+
+/** account_sum() - over @n records; percentiles are nearest-rank */
+struct account_sums account_sum(const struct account *a, size_t n, int64_t now_ns);
+
+#endif

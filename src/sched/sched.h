@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+/*
+ * Scheduler: who gets resources next.  Pure: no I/O, threads or clock; events
+ * and the time go in, decisions come out; the engine drives it with the real
+ * clock, a simulator with a virtual one.
+ *
+ * A decision is a request: what it takes counts as taken at once; what it frees
+ * counts as free only when the event says so.
+ *
+ *	R_free = R_total - sum of R_i over admitted jobs - host        (per resource)
+ *	M_free = M_total - sum of M_i                                  (RES_MANAGE)
+ *
+ * A resource that a job does not declare is best effort: it counts 0 at admission and is
+ * charged with what is measured later, so R_free may go below zero.  A job that declares
+ * nothing waits for M only, and behind nobody.
+ *
+ * Time is any monotonic clock in ns.  Ties are broken by arrival, then by sequence
+ * number, so that the same events give the same decisions on any machine.
+ * Spec: DESIGN "The numbers, defined"; docs/numbers.md.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/err.h"
+#include "util/str.h"
+
+enum resource {
+	RES_CPU,    /* thousandths of a cpu */
+	RES_MEMORY, /* bytes */
+	RES_DISK,   /* bytes */
+	RES_GPUS,
+	RES_MANAGE, /* bytes: M, what managing costs */
+	RES_COUNT,
+};
+
+/* One amount per resource. */
+struct amounts {
+	int64_t v[RES_COUNT];
+};
+
+struct sched_job {
+	const char *id;           /* copied */
+	struct amounts demand;    /* RES_MANAGE: estimate of M_i; others 0 where not declared */
+	bool declared[RES_COUNT]; /* RES_MANAGE is always taken as declared */
+	int64_t priority;
+	int64_t expect_ns; /* 0: unknown */
+	int64_t uid;
+};
+
+struct sched;
+
+/* ---- policies: two small independent tables ---- */
+
+struct sched_entry; /* a waiting job, seen by orders and fills */
+
+/* Who stands where in the queue. */
+struct sched_order {
+	const char *name;
+	/* Negative when @a comes before @b at time @now_ns; never 0 for different jobs. */
+	int (*compare)(const struct sched_entry *a, const struct sched_entry *b, int64_t now_ns);
+};
+
+/* What may start when the head does not fit. */
+struct sched_fill {
+	const char *name;
+	bool head_blocks; /* nothing passes a head that does not fit */
+};
+
+/** sched_order_find() / sched_fill_find() - by name; NULL when unknown; static storage */
+const struct sched_order *sched_order_find(const char *name);
+const struct sched_fill *sched_fill_find(const char *name);
+
+/* ---- life ---- */
+
+struct sched *sched_new(void); /* fcfs/strict, everything 0 */
+void sched_free(struct sched *s);
+DEFINE_OWN(sched, sched_free)
+
+/**
+ * sched_policy_set() - "fcfs" or "fcfs/list"
+ * Return: NULL, or ERR_INVALID naming what there is.
+ */
+struct err *sched_policy_set(struct sched *s, const char *policy) MUST_USE;
+
+/** sched_policy() - "fcfs/strict"; borrowed */
+const char *sched_policy(const struct sched *s);
+
+/* ---- events ---- */
+
+/** sched_capacity() - R_total per resource, M_total in RES_MANAGE; evicts nobody */
+void sched_capacity(struct sched *s, struct amounts total);
+
+/** sched_host() - what the host's own programs use beyond S */
+void sched_host(struct sched *s, struct amounts used);
+
+/**
+ * sched_check() - could @j ever be admitted?
+ * Return: NULL, or ERR_LIMIT "memory: needs 64 GiB, this host has 22.6 GiB".
+ */
+struct err *sched_check(const struct sched *s, const struct sched_job *j) MUST_USE;
+
+/** sched_arrive() - @j joins the queue at @now_ns; its id must be new */
+void sched_arrive(struct sched *s, const struct sched_job *j, int64_t now_ns);
+
+/** sched_adopt() - @j holds its demand already (recovery; a restart that kept its allocation) */
+void sched_adopt(struct sched *s, const struct sched_job *j, int64_t now_ns);
+
+/** sched_leave() - withdrawn, ended, or failed to start: out of queue and sums; unknown is fine */
+void sched_leave(struct sched *s, const char *id);
+
+/** sched_charge() - what an admitted job is measured to use: best-effort resources and M_i */
+void sched_charge(struct sched *s, const char *id, struct amounts measured);
+
+/** sched_resize() - an admitted or waiting job's declared demand changed */
+void sched_resize(struct sched *s, const char *id, const struct sched_job *j);
+
+/* ---- decisions ---- */
+
+/**
+ * sched_pass() - one scheduling pass
+ * @admit: called per admitted job, in order; the job counts as admitted before the call; it must
+ *         not call back into @s
+ * Return: the time at which a pass could decide differently without an event; 0: never.
+ */
+int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, const char *id),
+		   void *arg);
+
+/* ---- reading ---- */
+
+struct sched_reason {
+	enum resource what;
+	int64_t needs, free; /* free may be below zero */
+	bool behind;         /* it would fit; it waits for those before it */
+};
+
+/** sched_reason() - why a waiting job waits; false when @id does not wait */
+bool sched_reason(const struct sched *s, const char *id, struct sched_reason *ret);
+
+/**
+ * sched_reason_text() - for people: "memory: needs 4 GiB, 1.2 GiB free; held by db, web (no end
+ * known)"
+ * @name_of: display name of a job's id; returns borrowed text
+ * Return: text owned by the caller.
+ */
+char *sched_reason_text(const struct sched *s, const char *id,
+			const char *(*name_of)(void *arg, const char *id), void *arg);
+
+/** sched_totals() - all outputs may be NULL. @ret_held: sum over admitted jobs, host excluded */
+void sched_totals(const struct sched *s, struct amounts *ret_total, struct amounts *ret_held,
+		  struct amounts *ret_host, struct amounts *ret_free);
+
+/** sched_held() - what an admitted job holds now; false when it is not admitted */
+bool sched_held(const struct sched *s, const char *id, struct amounts *ret);
+
+/** sched_each_waiting() - in the order of the policy at @now_ns */
+void sched_each_waiting(struct sched *s, int64_t now_ns,
+			void (*fn)(void *arg, const char *id, int64_t arrival_ns), void *arg);
+
+/** sched_resource_name() - "cpu", "memory", …; static storage */
+const char *sched_resource_name(enum resource r);
+
+/** sched_amount_text() - "1.5 GiB", "0.5 cpus", "2"; @buf at least 32 bytes; returns @buf */
+const char *sched_amount_text(enum resource r, int64_t amount, char *buf);
+
+#endif
