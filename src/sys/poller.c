@@ -7,6 +7,8 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
+#define FIRED INT64_MAX /* due_ns of a timer that has fired: once; the owner frees it */
+
 struct poll_watch {
 	struct poller *poller;
 	struct poll_watch *next;
@@ -156,7 +158,7 @@ static int timeout_ms(const struct poller *p, int64_t limit_ns)
 	for (const struct poll_timer *t = p->timers; t; t = t->next) {
 		int64_t left = t->due_ns > now ? t->due_ns - now : 0;
 
-		if (!t->is_dead && (wait_ns < 0 || left < wait_ns))
+		if (t->due_ns != FIRED && !t->is_dead && (wait_ns < 0 || left < wait_ns))
 			wait_ns = left;
 	}
 	return wait_ns < 0 ? -1 : (int)((wait_ns + 999999) / 1000000);
@@ -169,7 +171,7 @@ static void fire_timers(struct poller *p)
 	for (struct poll_timer *t = p->timers; t; t = t->next) {
 		if (t->is_dead || t->due_ns > now)
 			continue;
-		t->due_ns = INT64_MAX; /* once; the owner frees it */
+		t->due_ns = FIRED;
 		t->fn(t->arg);
 	}
 }
