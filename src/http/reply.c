@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/http_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/mem.h"
+
+#define BACKLOG_MAX (4u << 20)
+#define BLOCK_BYTES (32u << 10)
+
+/* ---- plain replies ---- */
+
+void request_answer(struct http_request *r, int status, struct MHD_Response *response)
+{
+	r->is_answered = true;
+	r->status = status;
+	if (response && r->conn) {
+		for (size_t i = 0; i < r->headers.n; i++)
+			MHD_add_response_header(response, r->headers.v[i].key,
+						r->headers.v[i].value);
+		r->response = response;
+		request_resume(r);
+	} else if (response) {
+		MHD_destroy_response(response);
+	}
+	request_unref(r);
+}
+
+/* The watch for a client that goes must not outlive the handler that asked for it. */
+static void forget_gone(struct http_request *r)
+{
+	r->on_gone = NULL;
+	loop_watch_free(TAKE(r->gone_watch));
+}
+
+void http_reply(struct http_request *r, int status, const char *type, const void *data, size_t len)
+{
+	struct MHD_Response *response =
+	    MHD_create_response_from_buffer(len, (void *)(uintptr_t)data, MHD_RESPMEM_MUST_COPY);
+
+	if (type)
+		MHD_add_response_header(response, "Content-Type", type);
+	forget_gone(r);
+	request_answer(r, status, response);
+}
+
+void http_drop(struct http_request *r)
+{
+	forget_gone(r);
+	r->drop = true;
+	request_resume(r);
+	r->is_answered = true;
+	request_unref(r);
+}
+
+/* ---- a body from a descriptor ---- */
+
+struct source {
+	struct http_request *r; /* holds a reference */
+	int fd;
+	struct loop_watch *watch;
+	bool is_gone;
+};
+
+static void source_ready(void *arg, int events)
+{
+	struct source *s = arg;
+
+	(void)events;
+	loop_watch_free(TAKE(s->watch));
+	request_resume(s->r);
+}
+
+static void source_gone(void *arg)
+{
+	struct source *s = arg;
+
+	s->is_gone = true;
+	source_ready(s, 0);
+}
+
+static ssize_t source_wait(struct source *s)
+{
+	struct err *e =
+	    loop_watch_new(s->r->server->loop, s->fd, LOOP_READ, source_ready, s, &s->watch);
+
+	if (e) {
+		err_free(e);
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
+	request_suspend(s->r);
+	return 0;
+}
+
+static ssize_t source_read(void *arg, uint64_t pos, char *buf, size_t max)
+{
+	struct source *s = arg;
+	ssize_t n;
+
+	(void)pos;
+	if (s->is_gone || s->r->drop)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	do
+		n = read(s->fd, buf, max);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	if (n == 0)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	return errno == EAGAIN ? source_wait(s) : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void source_free(void *arg)
+{
+	struct source *s = arg;
+
+	s->r->on_gone = NULL;
+	loop_watch_free(s->watch);
+	close(s->fd);
+	request_unref(s->r);
+	free(s);
+}
+
+static struct MHD_Response *response_from(MHD_ContentReaderCallback read_fn, void *arg,
+					  MHD_ContentReaderFreeCallback free_fn, const char *type)
+{
+	struct MHD_Response *response =
+	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_fn, arg, free_fn);
+
+	MHD_add_response_header(response, "Content-Type", type);
+	return response;
+}
+
+void http_reply_fd(struct http_request *r, const char *type, int fd)
+{
+	struct source *s = xnew(struct source);
+
+	fd_set_nonblock(fd, 1);
+	s->r = r;
+	s->fd = fd;
+	request_ref(r);
+	if (r->conn)
+		http_on_gone(r, source_gone, s);
+	request_answer(r, 200, response_from(source_read, s, source_free, type));
+}
+
+/* ---- a body that the caller writes ---- */
+
+/* Two hold it: the caller until http_stream_end(), the response until it is destroyed. */
+struct http_stream {
+	struct http_request *r; /* holds a reference */
+	struct str pending;
+	bool is_ended, is_gone, is_sent;
+	void (*on_gone)(void *arg);
+	void *arg;
+};
+
+static void stream_lost(struct http_stream *s)
+{
+	void (*fn)(void *arg) = TAKE(s->on_gone);
+
+	s->is_gone = true;
+	str_done(&s->pending);
+	if (s->is_ended)
+		return;
+	request_resume(s->r);
+	if (fn)
+		fn(s->arg);
+}
+
+static void stream_gone(void *arg)
+{
+	stream_lost(arg);
+}
+
+static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
+{
+	struct http_stream *s = arg;
+	size_t n = s->pending.len < max ? s->pending.len : max;
+
+	(void)pos;
+	if (s->is_gone || s->r->drop)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (n) {
+		memcpy(buf, s->pending.buf, n);
+		str_drop(&s->pending, n);
+		return (ssize_t)n;
+	}
+	if (s->is_ended)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	request_suspend(s->r);
+	return 0;
+}
+
+static void stream_maybe_free(struct http_stream *s)
+{
+	if (!s->is_ended || !s->is_sent)
+		return;
+	str_done(&s->pending);
+	request_unref(s->r);
+	free(s);
+}
+
+static void stream_sent(void *arg)
+{
+	struct http_stream *s = arg;
+
+	s->is_sent = true;
+	s->r->on_gone = NULL;
+	if (!s->is_ended && !s->is_gone)
+		stream_lost(s); /* the connection broke while a write was under way */
+	stream_maybe_free(s);
+}
+
+struct http_stream *http_reply_stream(struct http_request *r, const char *type,
+				      void (*on_gone)(void *arg), void *arg)
+{
+	struct http_stream *s = xnew(struct http_stream);
+
+	s->r = r;
+	s->on_gone = on_gone;
+	s->arg = arg;
+	request_ref(r);
+	if (r->conn)
+		http_on_gone(r, stream_gone, s);
+	else
+		s->on_gone = NULL; /* gone before: the caller finds out by nothing happening */
+	s->is_gone = !r->conn;
+	request_answer(r, 200, response_from(stream_read, s, stream_sent, type));
+	return s;
+}
+
+void http_stream_write(struct http_stream *s, const void *data, size_t len)
+{
+	if (s->is_gone || !len)
+		return;
+	if (s->pending.len + len > BACKLOG_MAX) {
+		s->r->drop = true;
+		stream_lost(s);
+		return;
+	}
+	str_add(&s->pending, data, len);
+	request_resume(s->r);
+}
+
+void http_stream_end(struct http_stream *s)
+{
+	s->is_ended = true;
+	s->on_gone = NULL;
+	request_resume(s->r);
+	stream_maybe_free(s);
+}
+
+/* ---- giving the connection away ---- */
+
+static void on_upgrade(void *arg, struct MHD_Connection *conn, void *request, const char *pre,
+		       size_t len, MHD_socket sock, struct MHD_UpgradeResponseHandle *handle)
+{
+	struct http_request *r = request;
+	int fd = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+
+	(void)arg;
+	(void)conn;
+	if (fd >= 0)
+		r->upgrade(r->upgrade_arg, fd, pre, len);
+	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+}
+
+void http_upgrade(struct http_request *r, const char *protocol, const char *type,
+		  void (*fn)(void *arg, int fd, const void *pre, size_t len), void *arg)
+{
+	struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, NULL);
+
+	r->upgrade = fn;
+	r->upgrade_arg = arg;
+	MHD_add_response_header(response, "Upgrade", protocol);
+	MHD_add_response_header(response, "Content-Type", type);
+	forget_gone(r);
+	request_answer(r, 101, response);
+}
