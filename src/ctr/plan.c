@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctr/plan.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "ctr/plan_int.h"
+#include "sys/cgroup.h"
+#include "util/mem.h"
+
+#define PERIOD_US       100000
+#define OCI_VERSION     "1.2.0"
+#define BEST_EFFORT_ADJ 500 /* who declares no memory is the OOM killer's first victim */
+
+const char *plan_security_opt(const struct spec *s, const char *key)
+{
+	const char *found = NULL;
+	size_t n = strlen(key);
+
+	for (size_t i = 0; i < s->security_opt.n; i++) {
+		const char *o = s->security_opt.v[i];
+
+		if (strncmp(o, key, n))
+			continue;
+		if (!o[n])
+			found = "";
+		else if (o[n] == '=' || o[n] == ':')
+			found = o + n + 1;
+	}
+	return found;
+}
+
+bool plan_mode_is(const char *mode, const char *what)
+{
+	return mode && !strcmp(mode, what);
+}
+
+static bool joins_other(const char *mode)
+{
+	return mode && !strncmp(mode, "container:", 10);
+}
+
+const char *ctr_plan_seccomp(const struct spec *s)
+{
+	const char *v = plan_security_opt(s, "seccomp");
+
+	if (v && (streq(v, "unconfined") || !*v))
+		return NULL;
+	if (s->privileged && !v)
+		return NULL;
+	return v && !streq(v, "builtin") ? v : "default";
+}
+
+/* ---- namespaces ---- */
+
+static void add_ns(json_t *list, const char *type, const char *mode, const char *path)
+{
+	json_t *j;
+
+	if (plan_mode_is(mode, "host"))
+		return;
+	j = json_pack("{s:s}", "type", type);
+	if (joins_other(mode) && path)
+		json_object_set_new(j, "path", json_string(path));
+	json_array_append_new(list, j);
+}
+
+/* Docker's default: the host's with cgroup v1 and for privileged ones, else an own one. */
+static const char *cgroupns_mode(const struct spec *s, const struct ctr_plan_in *in)
+{
+	bool v2 = in->cgroup_version ? in->cgroup_version == 2 : cgroup_is_v2();
+
+	if (s->cgroupns_mode && *s->cgroupns_mode)
+		return s->cgroupns_mode;
+	return s->privileged || !v2 ? "host" : "private";
+}
+
+static json_t *namespaces(const struct spec *s, const struct ctr_plan_in *in)
+{
+	json_t *list = json_array();
+
+	if (spec_is_vm(s))
+		return list;
+	add_ns(list, "mount", NULL, NULL);
+	add_ns(list, "uts", s->uts_mode, NULL);
+	add_ns(list, "pid", s->pid_mode, in->pid_ns);
+	add_ns(list, "ipc", s->ipc_mode, in->ipc_ns);
+	add_ns(list, "network", s->network_mode, in->net_ns);
+	add_ns(list, "cgroup", cgroupns_mode(s, in), NULL);
+	return list;
+}
+
+/* ---- resources ---- */
+
+static void set_int(json_t **obj, const char *key, int64_t value)
+{
+	if (!value)
+		return;
+	if (!*obj)
+		*obj = json_object();
+	json_object_set_new(*obj, key, json_integer(value));
+}
+
+static void set_obj(json_t *parent, const char *key, json_t *obj)
+{
+	if (obj)
+		json_object_set_new(parent, key, obj);
+}
+
+static json_t *memory_json(const struct spec *s)
+{
+	json_t *m = NULL;
+	int64_t swap = s->memory_swap_bytes;
+
+	/* Docker: a limit without one for swap allows as much swap again. */
+	if (s->memory_bytes > 0 && swap == 0)
+		swap = 2 * s->memory_bytes;
+	set_int(&m, "limit", s->memory_bytes);
+	set_int(&m, "reservation", s->memory_reservation_bytes);
+	set_int(&m, "swap", swap);
+	if (s->memory_swappiness >= 0) {
+		m = m ? m : json_object();
+		json_object_set_new(m, "swappiness", json_integer(s->memory_swappiness));
+	}
+	if (s->oom_kill_disable) {
+		m = m ? m : json_object();
+		json_object_set_new(m, "disableOOMKiller", json_true());
+	}
+	return m;
+}
+
+static json_t *cpu_json(const struct spec *s)
+{
+	int64_t period = s->cpu_period_us, quota = s->cpu_quota_us;
+	json_t *c = NULL;
+
+	if (s->cpu_milli) {
+		period = PERIOD_US;
+		quota = s->cpu_milli * PERIOD_US / 1000;
+	}
+	set_int(&c, "shares", s->cpu_shares);
+	set_int(&c, "quota", quota);
+	set_int(&c, "period", period);
+	if ((s->cpuset_cpus && *s->cpuset_cpus) || (s->cpuset_mems && *s->cpuset_mems))
+		c = c ? c : json_object();
+	if (s->cpuset_cpus && *s->cpuset_cpus)
+		jx_set_str(c, "cpus", s->cpuset_cpus);
+	if (s->cpuset_mems && *s->cpuset_mems)
+		jx_set_str(c, "mems", s->cpuset_mems);
+	return c;
+}
+
+static struct err *add_throttle(const struct spec_throttle *t, json_t *io)
+{
+	static const char *const keys[] = {
+		[IO_READ_BPS] = "throttleReadBpsDevice",
+		[IO_WRITE_BPS] = "throttleWriteBpsDevice",
+		[IO_READ_IOPS] = "throttleReadIOPSDevice",
+		[IO_WRITE_IOPS] = "throttleWriteIOPSDevice",
+	};
+	json_t *list = json_object_get(io, keys[t->what]);
+	struct stat st;
+
+	if (stat(t->device, &st) < 0 || !S_ISBLK(st.st_mode))
+		return err_new(ERR_INVALID, "\"%s\" is not a block device of this host", t->device);
+	if (!list) {
+		json_object_set_new(io, keys[t->what], json_array());
+		list = json_object_get(io, keys[t->what]);
+	}
+	json_array_append_new(list,
+			      json_pack("{s:i, s:i, s:I}", "major", (int)major(st.st_rdev), "minor",
+					(int)minor(st.st_rdev), "rate", (json_int_t)t->rate));
+	return NULL;
+}
+
+static struct err *io_json(const struct spec *s, json_t **ret)
+{
+	OWN(json) json_t *io = NULL;
+
+	set_int(&io, "weight", s->blkio_weight);
+	if (s->n_throttles && !io)
+		io = json_object();
+	for (size_t i = 0; i < s->n_throttles; i++)
+		TRY(add_throttle(&s->throttles[i], io));
+	*ret = TAKE(io);
+	return NULL;
+}
+
+struct err *ctr_plan_resources(const struct spec *s, json_t **ret)
+{
+	OWN(json) json_t *r = json_object();
+	json_t *io = NULL;
+
+	set_obj(r, "memory", memory_json(s));
+	set_obj(r, "cpu", cpu_json(s));
+	TRY(io_json(s, &io));
+	set_obj(r, "blockIO", io);
+	if (s->pids_limit > 0)
+		json_object_set_new(r, "pids",
+				    json_pack("{s:I}", "limit", (json_int_t)s->pids_limit));
+	*ret = TAKE(r);
+	return NULL;
+}
+
+/* ---- the whole ---- */
+
+static struct err *linux_json(const struct spec *s, const struct ctr_plan_in *in, json_t *oci)
+{
+	OWN(json) json_t *lin = json_object();
+	json_t *resources = NULL;
+
+	json_object_set_new(lin, "namespaces", namespaces(s, in));
+	if (s->sysctls.n)
+		json_object_set_new(lin, "sysctl", jx_from_map(&s->sysctls));
+	TRY(plan_mounts(s, in, oci, lin));
+	if (!spec_is_vm(s)) {
+		TRY(ctr_plan_resources(s, &resources));
+		json_object_set_new(lin, "resources", resources);
+		TRY(plan_devices(s, lin, resources));
+		if (in->cgroup)
+			jx_set_str(lin, "cgroupsPath", in->cgroup);
+	}
+	json_object_set(oci, "linux", lin);
+	return NULL;
+}
+
+static void set_hostname(const struct spec *s, const struct ctr_plan_in *in, json_t *oci)
+{
+	const char *name = in->hostname ? in->hostname : s->hostname;
+
+	if (plan_mode_is(s->uts_mode, "host") && !spec_is_vm(s))
+		return;
+	if (name && *name)
+		jx_set_str(oci, "hostname", name);
+	else if (in->id)
+		json_object_set_new(oci, "hostname", json_stringn(in->id, strnlen(in->id, 12)));
+	if (s->domainname && *s->domainname)
+		jx_set_str(oci, "domainname", s->domainname);
+}
+
+static void set_best_effort(const struct spec *s, json_t *process)
+{
+	if (spec_is_vm(s) || s->memory_bytes || s->memory_reservation_bytes || s->oom_score_adj)
+		return;
+	json_object_set_new(process, "oomScoreAdj", json_integer(BEST_EFFORT_ADJ));
+}
+
+struct err *ctr_plan_oci(const struct spec *s, const struct ctr_plan_in *in, json_t **ret_oci)
+{
+	OWN(json) json_t *oci = json_pack("{s:s}", "ociVersion", OCI_VERSION);
+	json_t *process = NULL;
+
+	TRY(plan_process(s, in, &process));
+	json_object_set_new(oci, "process", process);
+	set_best_effort(s, process);
+	json_object_set_new(oci, "root",
+			    json_pack("{s:s, s:b}", "path", in->rootfs ? in->rootfs : "rootfs",
+				      "readonly", s->readonly_rootfs));
+	set_hostname(s, in, oci);
+	TRY(linux_json(s, in, oci));
+	*ret_oci = TAKE(oci);
+	return NULL;
+}
