@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nft/nft.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <nftables/libnftables.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "nft/nft_int.h"
+#include "util/mem.h"
+
+struct nft {
+	struct nft_ctx *ctx;
+	char *table;
+};
+
+/* ---- text; pure ---- */
+
+static bool is_word(const char *s, const char *more)
+{
+	size_t n = strlen(s);
+
+	if (!n || n > 63 || !isalpha((unsigned char)s[0]))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && !strchr(more, s[i]))
+			return false;
+	return true;
+}
+
+static bool is_address(const char *text)
+{
+	struct in_addr a;
+
+	return text && inet_pton(AF_INET, text, &a) == 1;
+}
+
+static bool is_any(const char *address)
+{
+	return !address || !address[0] || streq(address, "0.0.0.0");
+}
+
+/* All text comes from the plan, but none of it may ever become a rule. */
+static struct err *check_port(const struct nft_port *p)
+{
+	if (!streq(p->proto, "tcp") && !streq(p->proto, "udp"))
+		return err_new(ERR_INVALID, "publish: protocol %s", p->proto ? p->proto : "");
+	if (p->host_port < 1 || p->host_port > 65535 || p->port < 1 || p->port > 65535)
+		return err_new(ERR_INVALID, "publish: port %d to %d", p->host_port, p->port);
+	if (!is_address(p->address) || (!is_any(p->host_address) && !is_address(p->host_address)))
+		return err_new(ERR_INVALID, "publish: not an IPv4 address");
+	return NULL;
+}
+
+static void add_element(struct str *s, const struct nft_port *p)
+{
+	if (!is_any(p->host_address))
+		str_addf(s, "%s . ", p->host_address);
+	str_addf(s, "%s . %d : %s . %d", p->proto, p->host_port, p->address, p->port);
+}
+
+struct err *nft_elements_text(const char *table, const char *verb, const struct nft_port *ports,
+			      size_t n, struct str *s)
+{
+	for (size_t i = 0; i < n; i++) {
+		TRY(check_port(&ports[i]));
+		str_addf(s, "%s element ip %s %s { ", verb, table,
+			 is_any(ports[i].host_address) ? "ports" : "addr_ports");
+		add_element(s, &ports[i]);
+		str_adds(s, " }\n");
+	}
+	return NULL;
+}
+
+/*
+ * guard runs before connection tracking: there, an answer to a connection from the host's
+ * loopback still names the bridge's address, so that whatever names 127/8 was forged.
+ */
+void nft_ruleset_text(const char *t, const char *subnet, const char *bridge, struct str *s)
+{
+	str_addf(s,
+		 "add table ip %s\n"
+		 "delete table ip %s\n"
+		 "table ip %s {\n"
+		 "	map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+		 "	map addr_ports {\n"
+		 "		type ipv4_addr . inet_proto . inet_service"
+		 " : ipv4_addr . inet_service;\n"
+		 "	}\n"
+		 "	chain guard {\n"
+		 "		type filter hook prerouting priority raw; policy accept;\n"
+		 "		iifname \"%s\" ip daddr 127.0.0.0/8 drop\n"
+		 "	}\n",
+		 t, t, t, bridge);
+	str_adds(s, "	chain publish {\n"
+		    "		dnat ip to ip daddr . meta l4proto . th dport map @addr_ports\n"
+		    "		dnat ip to meta l4proto . th dport map @ports\n"
+		    "	}\n"
+		    "	chain prerouting {\n"
+		    "		type nat hook prerouting priority dstnat; policy accept;\n"
+		    "		fib daddr type local jump publish\n"
+		    "	}\n"
+		    "	chain output {\n"
+		    "		type nat hook output priority -100; policy accept;\n"
+		    "		fib daddr type local jump publish\n"
+		    "	}\n");
+	str_addf(
+	    s,
+	    "	chain postrouting {\n"
+	    "		type nat hook postrouting priority srcnat; policy accept;\n"
+	    "		oifname \"%s\" ip saddr { 127.0.0.0/8, %s } ct status dnat masquerade\n"
+	    "		ip saddr %s oifname != \"%s\" masquerade\n"
+	    "	}\n"
+	    "}\n",
+	    bridge, subnet, subnet, bridge);
+}
+
+/* ---- kernel ---- */
+
+/* The first line of what libnftables says: "/dev/stdin:1:1-5: Error: Could not …: File exists". */
+static struct err *failure(const char *text)
+{
+	OWN(mem) char *line = xstrndup(text, strcspn(text, "\n"));
+	const char *error = strstr(line, "Error: ");
+	const char *what = error ? error + strlen("Error: ") : line;
+
+	if (strstr(what, "File exists"))
+		return err_make(ERR_EXISTS, EEXIST, __func__, "nftables: %s", what);
+	if (strstr(what, "not permitted"))
+		return err_make(ERR_DENIED, EPERM, __func__, "nftables: %s", what);
+	if (strstr(what, "not supported") || strstr(what, "cache initialization failed"))
+		return err_new(ERR_UNSUPPORTED, "nftables: %s", what);
+	return err_new(ERR_INTERNAL, "nftables: %s", what);
+}
+
+static struct err *run(struct nft *n, const char *text)
+{
+	int r = nft_run_cmd_from_buffer(n->ctx, text);
+	const char *error = nft_ctx_get_error_buffer(n->ctx);
+
+	nft_ctx_get_output_buffer(n->ctx); /* reading it empties it */
+	return r ? failure(error ? error : "") : NULL;
+}
+
+struct err *nft_open(const char *table, struct nft **ret)
+{
+	OWN(nft) struct nft *n = NULL;
+
+	if (!is_word(table, "_"))
+		return err_new(ERR_INVALID, "\"%s\" is no name for an nftables table", table);
+	n = xnew(struct nft);
+	n->table = xstrdup(table);
+	n->ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (!n->ctx)
+		return err_new(ERR_UNSUPPORTED, "nftables cannot be opened");
+	nft_ctx_buffer_output(n->ctx);
+	nft_ctx_buffer_error(n->ctx);
+	*ret = TAKE(n);
+	return NULL;
+}
+
+void nft_close(struct nft *n)
+{
+	if (!n)
+		return;
+	if (n->ctx)
+		nft_ctx_free(n->ctx);
+	free(n->table);
+	free(n);
+}
+
+static struct err *check_subnet(const char *subnet)
+{
+	OWN(mem) char *address = xstrndup(subnet, strcspn(subnet, "/"));
+
+	if (!is_address(address) || strspn(subnet, "0123456789./") != strlen(subnet))
+		return err_new(ERR_INVALID, "\"%s\" is no subnet", subnet);
+	return NULL;
+}
+
+struct err *nft_setup(struct nft *n, const char *subnet, const char *bridge,
+		      const struct nft_port *ports, size_t n_ports)
+{
+	OWN(str) struct str s = { 0 };
+
+	TRY(check_subnet(subnet));
+	if (!is_word(bridge, "_-."))
+		return err_new(ERR_INVALID, "\"%s\" is no name for a bridge", bridge);
+	nft_ruleset_text(n->table, subnet, bridge, &s);
+	TRY(nft_elements_text(n->table, "add", ports, n_ports, &s));
+	TRY_MSG(run(n, s.buf), "set up table %s", n->table);
+	return NULL;
+}
+
+struct err *nft_publish(struct nft *n, const struct nft_port *ports, size_t n_ports)
+{
+	OWN(str) struct str s = { 0 };
+
+	TRY(nft_elements_text(n->table, "add", ports, n_ports, &s));
+	if (n_ports)
+		TRY_MSG(run(n, s.buf), "publish");
+	return NULL;
+}
+
+struct err *nft_unpublish(struct nft *n, const struct nft_port *ports, size_t n_ports)
+{
+	OWN(str) struct str s = { 0 };
+
+	/* Deleting an absent element fails the transaction; adding it first makes it present. */
+	TRY(nft_elements_text(n->table, "add", ports, n_ports, &s));
+	TRY(nft_elements_text(n->table, "delete", ports, n_ports, &s));
+	if (n_ports)
+		TRY_MSG(run(n, s.buf), "unpublish");
+	return NULL;
+}
+
+struct err *nft_teardown(struct nft *n)
+{
+	OWN(str) struct str s = { 0 };
+
+	str_addf(&s, "add table ip %s\ndelete table ip %s\n", n->table, n->table);
+	TRY_MSG(run(n, s.buf), "remove table %s", n->table);
+	return NULL;
+}

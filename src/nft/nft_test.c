@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nft/nft_int.h"
+
+#include "util/mem.h"
+#include "util/test.h"
+
+static const char rules[] =
+    "add table ip t1\n"
+    "delete table ip t1\n"
+    "table ip t1 {\n"
+    "	map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+    "	map addr_ports {\n"
+    "		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;\n"
+    "	}\n"
+    "	chain guard {\n"
+    "		type filter hook prerouting priority raw; policy accept;\n"
+    "		iifname \"br9\" ip daddr 127.0.0.0/8 drop\n"
+    "	}\n"
+    "	chain publish {\n"
+    "		dnat ip to ip daddr . meta l4proto . th dport map @addr_ports\n"
+    "		dnat ip to meta l4proto . th dport map @ports\n"
+    "	}\n"
+    "	chain prerouting {\n"
+    "		type nat hook prerouting priority dstnat; policy accept;\n"
+    "		fib daddr type local jump publish\n"
+    "	}\n"
+    "	chain output {\n"
+    "		type nat hook output priority -100; policy accept;\n"
+    "		fib daddr type local jump publish\n"
+    "	}\n"
+    "	chain postrouting {\n"
+    "		type nat hook postrouting priority srcnat; policy accept;\n"
+    "		oifname \"br9\" ip saddr { 127.0.0.0/8, 10.88.0.0/16 } ct status dnat masquerade\n"
+    "		ip saddr 10.88.0.0/16 oifname != \"br9\" masquerade\n"
+    "	}\n"
+    "}\n";
+
+static void the_ruleset_is_one_transaction(void **state)
+{
+	OWN(str) struct str s = { 0 };
+
+	(void)state;
+	nft_ruleset_text("t1", "10.88.0.0/16", "br9", &s);
+	assert_string_equal(s.buf, rules);
+}
+
+static void a_port_is_one_element(void **state)
+{
+	static const struct nft_port ports[] = {
+		{ "tcp", NULL, 8080, "10.88.0.5", 80 },
+		{ "udp", "0.0.0.0", 53, "10.88.0.6", 5353 },
+		{ "tcp", "127.0.0.1", 65535, "10.88.0.7", 1 },
+	};
+	OWN(str) struct str s = { 0 };
+
+	(void)state;
+	assert_ok(nft_elements_text("t1", "add", ports, ARRAY_SIZE(ports), &s));
+	assert_string_equal(
+	    s.buf, "add element ip t1 ports { tcp . 8080 : 10.88.0.5 . 80 }\n"
+		   "add element ip t1 ports { udp . 53 : 10.88.0.6 . 5353 }\n"
+		   "add element ip t1 addr_ports { 127.0.0.1 . tcp . 65535 : 10.88.0.7 . 1 }\n");
+}
+
+static void nothing_but_ports_gets_into_the_text(void **state)
+{
+	static const struct nft_port bad[] = {
+		{ "sctp", NULL, 80, "10.88.0.5", 80 },
+		{ NULL, NULL, 80, "10.88.0.5", 80 },
+		{ "tcp", NULL, 0, "10.88.0.5", 80 },
+		{ "tcp", NULL, 65536, "10.88.0.5", 80 },
+		{ "tcp", NULL, 80, "10.88.0.5", -1 },
+		{ "tcp", NULL, 80, "10.88.0.5 }; flush ruleset", 80 },
+		{ "tcp", "x", 80, "10.88.0.5", 80 },
+		{ "tcp", NULL, 80, NULL, 80 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		OWN(str) struct str s = { 0 };
+
+		assert_err(nft_elements_text("t1", "add", &bad[i], 1, &s), ERR_INVALID);
+	}
+}
+
+static void names_are_checked_before_they_become_rules(void **state)
+{
+	static const char *const bad[] = { "", "a b", "1x", "a;b", "a\"b" };
+	OWN(nft) struct nft *n = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_err(nft_open(bad[i], &n), ERR_INVALID);
+	assert_ok(nft_open("t1", &n));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_err(nft_setup(n, "10.88.0.0/16", bad[i], NULL, 0), ERR_INVALID);
+	assert_err(nft_setup(n, "10.88.0.0/16 x", "br9", NULL, 0), ERR_INVALID);
+	assert_err(nft_setup(n, "x/16", "br9", NULL, 0), ERR_INVALID);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_ruleset_is_one_transaction),
+		cmocka_unit_test(a_port_is_one_element),
+		cmocka_unit_test(nothing_but_ports_gets_into_the_text),
+		cmocka_unit_test(names_are_checked_before_they_become_rules),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
