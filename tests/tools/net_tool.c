@@ -5,9 +5,15 @@
  * Prints what a call gives; exit 1 with the error on stderr.
  */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "net/net.h"
@@ -73,18 +79,55 @@ static struct err *do_veth(char **a)
 	return NULL;
 }
 
-/* Holds the tap until stdin ends. */
+static struct err *tap_inside(const char *pid, int *ret_fd)
+{
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	char path[64];
+	OWN(fd) int ns = -1;
+	OWN(fd) int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "eth0");
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWNET) < 0)
+		return err_sys(errno, "enter %s", path);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &r) < 0)
+		return err_sys(errno, "make tap");
+	*ret_fd = TAKE_FD(fd);
+	return NULL;
+}
+
+static void copy_frame(int from, int to)
+{
+	char frame[70000];
+	ssize_t n = read(from, frame, sizeof(frame));
+
+	if (n > 0 && write(to, frame, (size_t)n) < 0 && errno != EAGAIN && errno != EIO)
+		perror("write frame");
+}
+
+/* Stands for a VM: frames go between the tap and one in the namespace of a process (EOF ends). */
 static struct err *do_tap(char **a)
 {
 	struct net_link l = { .mtu = 0 };
-	OWN(fd) int fd = -1;
+	OWN(fd) int tap = -1;
+	OWN(fd) int inside = -1;
 
 	TRY(read_link(a, &l));
-	TRY(net_tap_open(&l, &fd));
+	TRY(net_tap_open(&l, &tap));
+	TRY(tap_inside(a[5], &inside));
 	puts("ready");
 	fflush(stdout);
-	while (getchar() != EOF)
-		;
+
+	struct pollfd p[] = { { 0, POLLIN, 0 }, { tap, POLLIN, 0 }, { inside, POLLIN, 0 } };
+
+	while (!p[0].revents && poll(p, 3, -1) > 0) {
+		if (p[1].revents & POLLIN)
+			copy_frame(tap, inside);
+		if (p[2].revents & POLLIN)
+			copy_frame(inside, tap);
+	}
 	return NULL;
 }
 
@@ -203,7 +246,7 @@ static const struct command {
 	{ "bridge", 2, do_bridge },
 	{ "unbridge", 1, do_unbridge },
 	{ "veth", 6, do_veth },
-	{ "tap", 5, do_tap },
+	{ "tap", 6, do_tap },
 	{ "rates", 5, do_rates },
 	{ "unlink", 1, do_unlink },
 	{ "stats", 1, do_stats },
