@@ -317,8 +317,6 @@ static void add_fd(struct request *r, int fd)
 /* Encodes @m as request @r and sends it, now or when there is room. */
 static uint32_t submit(struct shim_conn *c, struct request *r, struct shim_msg *m)
 {
-	char buf[SHIM_MSG_MAX];
-
 	m->seq = r->seq;
 	if (c->is_lost)
 		r->refused = err_new(ERR_UNAVAILABLE, "the supervisor has gone");
@@ -326,9 +324,8 @@ static uint32_t submit(struct shim_conn *c, struct request *r, struct shim_msg *
 		r->refused =
 		    err_new(ERR_LIMIT, "%zu bytes are too many for one message", m->tail_len);
 	if (!r->refused) {
-		r->len = shim_msg_build(m, buf);
-		r->bytes = xcalloc(1, r->len);
-		memcpy(r->bytes, buf, r->len);
+		r->bytes = xcalloc(1, shim_msg_len(m));
+		r->len = shim_msg_build(m, r->bytes);
 		if (!flush(c))
 			loop_watch_set(c->watch, LOOP_READ | LOOP_WRITE);
 	}

@@ -110,12 +110,26 @@ size_t shim_msg_room(uint32_t type)
 	return s && s->has_tail ? SHIM_MSG_MAX - sizeof(struct shim_header) - s->body : 0;
 }
 
+static size_t tail_of(const struct shim_msg *m)
+{
+	size_t room = shim_msg_room(m->type);
+
+	return m->tail_len < room ? m->tail_len : room;
+}
+
+size_t shim_msg_len(const struct shim_msg *m)
+{
+	const struct shape *s = shape_of(m->type);
+
+	assert(s);
+	return sizeof(struct shim_header) + s->body + tail_of(m);
+}
+
 size_t shim_msg_build(const struct shim_msg *m, void *buf)
 {
 	const struct shape *s = shape_of(m->type);
 	struct shim_header h = { .version = SHIM_PROTO_VERSION, .seq = m->seq };
-	size_t room = shim_msg_room(m->type);
-	size_t tail = m->tail_len < room ? m->tail_len : room;
+	size_t tail = tail_of(m);
 	char *p = buf;
 
 	assert(s);

@@ -47,10 +47,13 @@ enum shim_parse shim_msg_parse(const void *buf, size_t len, struct shim_msg *ret
 /**
  * shim_msg_build() - a typed message into one packet
  * @m:   type, seq, body, and tail when the type has one (cut to what fits)
- * @buf: at least SHIM_MSG_MAX bytes
+ * @buf: at least shim_msg_len() bytes, which is at most SHIM_MSG_MAX
  * Return: length of the packet.
  */
 size_t shim_msg_build(const struct shim_msg *m, void *buf);
+
+/** shim_msg_len() - length that shim_msg_build() will give */
+size_t shim_msg_len(const struct shim_msg *m);
 
 /** shim_msg_room() - how many bytes of tail a message of a type can carry */
 size_t shim_msg_room(uint32_t type);

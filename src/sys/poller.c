@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/poller.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define FIRED INT64_MAX /* due_ns of a timer that has fired: once; the owner frees it */
+#define FIRED       INT64_MAX
+#define WAIT_MAX_NS (INT_MAX / 2 * INT64_C(1000000))
+#define ALWAYS      (POLLERR | POLLHUP | POLLNVAL)
 
 struct poll_watch {
 	struct poller *poller;
@@ -158,10 +161,12 @@ static int timeout_ms(const struct poller *p, int64_t limit_ns)
 	for (const struct poll_timer *t = p->timers; t; t = t->next) {
 		int64_t left = t->due_ns > now ? t->due_ns - now : 0;
 
-		if (t->due_ns != FIRED && !t->is_dead && (wait_ns < 0 || left < wait_ns))
+		if (t->due_ns != FIRED && (wait_ns < 0 || left < wait_ns))
 			wait_ns = left;
 	}
-	return wait_ns < 0 ? -1 : (int)((wait_ns + 999999) / 1000000);
+	if (wait_ns < 0)
+		return -1;
+	return wait_ns > WAIT_MAX_NS ? INT_MAX : (int)((wait_ns + 999999) / 1000000);
 }
 
 static void fire_timers(struct poller *p)
@@ -171,7 +176,7 @@ static void fire_timers(struct poller *p)
 	for (struct poll_timer *t = p->timers; t; t = t->next) {
 		if (t->is_dead || t->due_ns > now)
 			continue;
-		t->due_ns = FIRED;
+		t->due_ns = FIRED; /* once; the owner frees it */
 		t->fn(t->arg);
 	}
 }
@@ -185,8 +190,11 @@ void poller_step(struct poller *p, int64_t timeout_ns)
 	for (nfds_t i = 0; ready > 0 && i < n; i++) {
 		struct poll_watch *w = p->owners[i];
 
-		if (p->fds[i].revents && !w->is_dead && w->events)
-			w->fn(w->arg, p->fds[i].revents);
+		short wanted = w->is_dead || !w->events ? 0 : (short)(w->events | ALWAYS);
+
+		/* An earlier callback of this round may have changed what it waits for. */
+		if (p->fds[i].revents & wanted)
+			w->fn(w->arg, p->fds[i].revents & wanted);
 	}
 	fire_timers(p);
 	p->in_round = false;

@@ -7,7 +7,10 @@
  * for what is stored across boots.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "util/defs.h"
 
 /** clock_boot_ns() - CLOCK_BOOTTIME now, in ns */
 int64_t clock_boot_ns(void);
@@ -22,5 +25,11 @@ int64_t clock_wall_ns(void);
  * Return: @buf.
  */
 const char *clock_rfc3339(int64_t wall_ns, char *buf);
+
+/**
+ * clock_parse_rfc3339() - the way back: "2026-01-02T03:04:05.5Z", also with an offset "+01:00"
+ * Return: is it a time (years 1 to 9999, up to nine digits of fraction)?
+ */
+bool clock_parse_rfc3339(const char *text, int64_t *ret_wall_ns) MUST_USE;
 
 #endif
