@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include "cli/vm.h"
+
+/* The table of contents of the program. */
+
+static const struct opt format_rows[] = {
+	{ "format", 0, OPT_TEXT, "FORMAT", "table, json, or a template like '{{.name}}'" },
+};
+const struct opt_table format_options = OPT_TABLE(format_rows);
+
+static const struct opt quiet_rows[] = {
+	{ "quiet", 'q', OPT_FLAG, NULL, "Only names or ids" },
+	{ "no-trunc", 0, OPT_FLAG, NULL, "Do not shorten" },
+};
+const struct opt_table quiet_options = OPT_TABLE(quiet_rows);
+
+static const struct opt list_rows[] = {
+	{ "all", 'a', OPT_FLAG, NULL, "Those that have exited too" },
+	{ "filter", 'f', OPT_LIST, "KEY=VALUE", "Only those: name=, state=, kind=, user=, image=" },
+};
+static const struct opt_table list_options = OPT_TABLE(list_rows);
+
+static const struct opt start_rows[] = {
+	{ "attach", 'a', OPT_FLAG, NULL, "Show its output and take its exit code" },
+	{ "interactive", 'i', OPT_FLAG, NULL, "Give it this stdin" },
+	{ "detach", 'd', OPT_FLAG, NULL, "Do not wait for a place in the queue" },
+	{ "detach-keys", 0, OPT_TEXT, "KEYS", "Keys that detach (ctrl-p,ctrl-q)" },
+	{ "no-wait", 0, OPT_FLAG, NULL, "Fail instead of waiting in the queue" },
+	{ "wait-timeout", 0, OPT_DURATION, "TIME", "Wait in the queue this long at most" },
+};
+static const struct opt_table start_options = OPT_TABLE(start_rows);
+
+static const struct opt attach_rows[] = {
+	{ "no-stdin", 0, OPT_FLAG, NULL, "Show only" },
+	{ "detach-keys", 0, OPT_TEXT, "KEYS", "Keys that detach (ctrl-p,ctrl-q)" },
+};
+static const struct opt_table attach_options = OPT_TABLE(attach_rows);
+
+static const struct opt console_rows[] = {
+	{ "start", 0, OPT_FLAG, NULL, "Start it first" },
+};
+static const struct opt_table console_options = OPT_TABLE(console_rows);
+
+static const struct opt exec_rows[] = {
+	{ "interactive", 'i', OPT_FLAG, NULL, "Give it this stdin" },
+	{ "tty", 't', OPT_FLAG, NULL, "Give it a terminal", "Tty" },
+	{ "detach", 'd', OPT_FLAG, NULL, "Do not wait for it" },
+	{ "env", 'e', OPT_LIST, "NAME=VALUE", "Set a variable", "Env" },
+	{ "user", 'u', OPT_TEXT, "USER[:GROUP]", "Run as this user", "User" },
+	{ "workdir", 'w', OPT_TEXT, "DIR", "Working folder inside", "WorkingDir" },
+	{ "privileged", 0, OPT_FLAG, NULL, "Give it all rights", "Privileged" },
+	{ "detach-keys", 0, OPT_TEXT, "KEYS", "Keys that detach (ctrl-p,ctrl-q)", "DetachKeys" },
+};
+static const struct opt_table exec_options = OPT_TABLE(exec_rows);
+
+static const struct opt stop_rows[] = {
+	{ "time", 't', OPT_INT, "SECONDS", "Time before it is killed", .alias = "timeout" },
+	{ "signal", 's', OPT_TEXT, "SIGNAL", "Signal to send first" },
+};
+static const struct opt_table stop_options = OPT_TABLE(stop_rows);
+
+static const struct opt kill_rows[] = {
+	{ "signal", 's', OPT_TEXT, "SIGNAL", "Signal to send (KILL)" },
+};
+static const struct opt_table kill_options = OPT_TABLE(kill_rows);
+
+static const struct opt rm_rows[] = {
+	{ "force", 'f', OPT_FLAG, NULL, "End it first" },
+	{ "volumes", 'v', OPT_FLAG, NULL, "Its anonymous volumes too" },
+};
+static const struct opt_table rm_options = OPT_TABLE(rm_rows);
+
+static const struct opt wait_rows[] = {
+	{ "condition", 0, OPT_TEXT, "WHAT", "not-running (default), next-exit, removed",
+	  .choices = "not-running next-exit removed" },
+};
+static const struct opt_table wait_options = OPT_TABLE(wait_rows);
+
+static const struct opt logs_rows[] = {
+	{ "follow", 'f', OPT_FLAG, NULL, "Go on as it writes" },
+	{ "tail", 'n', OPT_TEXT, "LINES", "Only the last lines" },
+	{ "timestamps", 't', OPT_FLAG, NULL, "With the time of each line" },
+	{ "since", 0, OPT_TEXT, "TIME", "Not before: 10m, a date, or seconds since 1970" },
+	{ "until", 0, OPT_TEXT, "TIME", "Not after" },
+};
+static const struct opt_table logs_options = OPT_TABLE(logs_rows);
+
+static const struct opt events_rows[] = {
+	{ "since", 0, OPT_TEXT, "TIME", "From then: 10m, a date, or seconds since 1970" },
+	{ "until", 0, OPT_TEXT, "TIME", "Up to then" },
+	{ "filter", 'f', OPT_LIST, "KEY=VALUE", "Only those: type=, event=, container=, image=" },
+};
+static const struct opt_table events_options = OPT_TABLE(events_rows);
+
+static const struct opt stats_rows[] = {
+	{ "no-stream", 0, OPT_FLAG, NULL, "Once, without renewing" },
+};
+static const struct opt_table stats_options = OPT_TABLE(stats_rows);
+
+static const struct opt inspect_rows[] = {
+	{ "format", 'f', OPT_TEXT, "FORMAT", "json, or a template like '{{.State.Status}}'" },
+	{ "type", 0, OPT_TEXT, "KIND", "container, image or volume",
+	  .choices = "container image volume" },
+};
+static const struct opt_table inspect_options = OPT_TABLE(inspect_rows);
+
+static const struct opt pull_rows[] = {
+	{ "quiet", 'q', OPT_FLAG, NULL, "No progress" },
+	{ "platform", 0, OPT_TEXT, "OS/ARCH", "Another platform than this host's" },
+};
+static const struct opt_table pull_options = OPT_TABLE(pull_rows);
+
+static const struct opt push_rows[] = {
+	{ "quiet", 'q', OPT_FLAG, NULL, "No progress" },
+};
+static const struct opt_table push_options = OPT_TABLE(push_rows);
+
+static const struct opt load_rows[] = {
+	{ "input", 'i', OPT_TEXT, "FILE", "Read this file instead of stdin", .what = WHAT_FILE },
+	{ "quiet", 'q', OPT_FLAG, NULL, "No progress" },
+};
+static const struct opt_table load_options = OPT_TABLE(load_rows);
+
+static const struct opt output_rows[] = {
+	{ "output", 'o', OPT_TEXT, "FILE", "Write this file instead of stdout", .what = WHAT_FILE },
+};
+static const struct opt_table output_options = OPT_TABLE(output_rows);
+
+static const struct opt import_rows[] = {
+	{ "change", 'c', OPT_LIST, "LINE", "Line of a Dockerfile, \"CMD sh\"" },
+	{ "message", 'm', OPT_TEXT, "TEXT", "What happened" },
+};
+static const struct opt_table import_options = OPT_TABLE(import_rows);
+
+static const struct opt images_rows[] = {
+	{ "all", 'a', OPT_FLAG, NULL, "Those without a name too" },
+};
+static const struct opt_table images_options = OPT_TABLE(images_rows);
+
+static const struct opt force_rows[] = {
+	{ "force", 'f', OPT_FLAG, NULL, "Though it is used" },
+};
+static const struct opt_table force_options = OPT_TABLE(force_rows);
+
+static const struct opt volume_rows[] = {
+	{ "label", 'l', OPT_MAP, "KEY=VALUE", "Attach a label", "Labels" },
+	{ "driver", 'd', OPT_TEXT, "NAME", "local", "Driver" },
+	{ "opt", 'o', OPT_MAP, "KEY=VALUE", "Option of the driver", "DriverOpts" },
+};
+static const struct opt_table volume_options = OPT_TABLE(volume_rows);
+
+static const struct opt kernel_rows[] = {
+	{ "name", 0, OPT_TEXT, "NAME", "Its name; else from the file" },
+	{ "modules", 0, OPT_TEXT, "DIR", "lib/modules/VERSION, for a vmlinuz", .what = WHAT_FILE },
+};
+static const struct opt_table kernel_options = OPT_TABLE(kernel_rows);
+
+#define ANY SIZE_MAX
+
+static const struct command volume_subs[] = {
+	{ "create", "[NAME]", "Make a volume", .tables = { &volume_options }, .max_args = 1,
+	  .run = cmd_volume_create },
+	{ "ls", "", "List volumes", .tables = { &format_options, &quiet_options },
+	  .run = cmd_volume_ls },
+	{ "rm", "NAME...", "Remove volumes", .tables = { &force_options }, .min_args = 1,
+	  .max_args = ANY, .what = WHAT_VOLUME, .run = cmd_volume_rm },
+	{ "inspect", "NAME...", "Everything about volumes", .min_args = 1, .max_args = ANY,
+	  .what = WHAT_VOLUME, .run = cmd_volume_inspect },
+};
+
+static const struct command vm_subs[] = {
+	{ "create", "[NAME]", "Make a machine; hostel start starts it", .tables = { &vm_options },
+	  .max_args = 1, .run = cmd_vm_create,
+	  .details =
+	      "A --disk FILE is used in place, locked, and never deleted; FILE,overlay keeps it as "
+	      "it\n"
+	      "is under a disk of its own; new:20g is an empty one that goes with the machine.\n"
+	      "Without disk and kernel the default kernel boots alone, so that hostel exec "
+	      "works." },
+	{ "ls", "", "List virtual machines of both kinds",
+	  .tables = { &list_options, &format_options, &quiet_options }, .run = cmd_vm_ls },
+};
+
+static const struct command kernel_subs[] = {
+	{ "add", "FILE", "Make a kernel bundle from a .deb or a vmlinuz",
+	  .tables = { &kernel_options }, .min_args = 1, .max_args = 1, .what = WHAT_FILE,
+	  .run = cmd_kernel_add },
+	{ "ls", "", "List kernel bundles", .tables = { &format_options }, .run = cmd_kernel_ls },
+	{ "rm", "NAME...", "Remove kernel bundles", .min_args = 1, .max_args = ANY,
+	  .what = WHAT_KERNEL, .run = cmd_kernel_rm },
+};
+
+static const struct command config_subs[] = {
+	{ "show", "", "Each effective setting of hosteld and where it came from",
+	  .tables = { &format_options }, .run = cmd_config_show },
+};
+
+#define RUN    "Run"
+#define LOOK   "Look"
+#define IMAGES "Images"
+#define HOST   "This host"
+
+static const struct command commands[] = {
+	{ "run", "IMAGE [COMMAND [ARG...]]", "Create and start an instance of an image", RUN,
+	  .tables = { &session_options, &create_options }, .min_args = 1, .max_args = ANY,
+	  .stops_at_first = true, .what = WHAT_IMAGE, .run = cmd_run,
+	  .details =
+	      "Exit code: the command's; 128 + N when signal N ended it; 127 when it does not "
+	      "exist,\n"
+	      "126 when it cannot be run, 125 when hostel itself failed or gave up waiting." },
+	{ "create", "IMAGE [COMMAND [ARG...]]", "Create an instance, not started", RUN,
+	  .tables = { &create_options }, .min_args = 1, .max_args = ANY, .stops_at_first = true,
+	  .what = WHAT_IMAGE, .run = cmd_create },
+	{ "start", "NAME...", "Start instances", RUN, .tables = { &start_options }, .min_args = 1,
+	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_start },
+	{ "stop", "NAME...", "Ask instances to end, then make them", RUN,
+	  .tables = { &stop_options }, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
+	  .run = cmd_stop },
+	{ "kill", "NAME...", "Send a signal", RUN, .tables = { &kill_options }, .min_args = 1,
+	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_kill },
+	{ "restart", "NAME...", "Stop and start", RUN, .tables = { &stop_options }, .min_args = 1,
+	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_restart },
+	{ "pause", "NAME...", "Freeze", RUN, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
+	  .run = cmd_pause },
+	{ "unpause", "NAME...", "Go on", RUN, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
+	  .run = cmd_unpause },
+	{ "rm", "NAME...", "Remove instances", RUN, .tables = { &rm_options }, .min_args = 1,
+	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_rm },
+	{ "wait", "NAME...", "Wait for the end and print the exit codes", RUN,
+	  .tables = { &wait_options }, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
+	  .run = cmd_wait },
+	{ "rename", "NAME NEW", "Give another name", RUN, .min_args = 2, .max_args = 2,
+	  .what = WHAT_INSTANCE, .run = cmd_rename },
+	{ "update", "NAME...", "Change limits and restart policy", RUN,
+	  .tables = { &update_options }, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
+	  .run = cmd_update },
+	{ "exec", "NAME COMMAND [ARG...]", "Run a command in a running instance", RUN,
+	  .tables = { &exec_options }, .min_args = 2, .max_args = ANY, .stops_at_first = true,
+	  .what = WHAT_INSTANCE, .run = cmd_exec },
+	{ "attach", "NAME", "Join its stdin and output", RUN, .tables = { &attach_options },
+	  .min_args = 1, .max_args = 1, .what = WHAT_INSTANCE, .run = cmd_attach },
+	{ "console", "NAME", "A machine's serial console; leave with Ctrl-]", RUN,
+	  .tables = { &console_options }, .min_args = 1, .max_args = 1, .what = WHAT_INSTANCE,
+	  .run = cmd_console },
+	{ "vm", "COMMAND", "Machines with disks and kernels of their own", RUN, .subs = vm_subs,
+	  .n_subs = ARRAY_SIZE(vm_subs) },
+
+	{ "ps", "", "List instances that have not exited, and what queued ones wait for", LOOK,
+	  .tables = { &list_options, &format_options, &quiet_options }, .run = cmd_ps },
+	{ "logs", "NAME", "What it wrote", LOOK, .tables = { &logs_options }, .min_args = 1,
+	  .max_args = 1, .what = WHAT_INSTANCE, .run = cmd_logs },
+	{ "top", "NAME [PS-OPTION...]", "Its processes", LOOK, .min_args = 1, .max_args = ANY,
+	  .stops_at_first = true, .what = WHAT_INSTANCE, .run = cmd_top },
+	{ "stats", "[NAME...]", "What it uses", LOOK, .tables = { &stats_options, &format_options },
+	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_stats },
+	{ "inspect", "NAME...", "Everything about an instance, image or volume", LOOK,
+	  .tables = { &inspect_options }, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
+	  .run = cmd_inspect },
+	{ "diff", "NAME", "Files that it changed", LOOK, .tables = { &format_options },
+	  .min_args = 1, .max_args = 1, .what = WHAT_INSTANCE, .run = cmd_diff },
+	{ "port", "NAME [PORT]", "Its published ports", LOOK, .min_args = 1, .max_args = 2,
+	  .what = WHAT_INSTANCE, .run = cmd_port },
+	{ "events", "", "What happens, as it happens", LOOK,
+	  .tables = { &events_options, &format_options }, .run = cmd_events },
+	{ "cp", "SOURCE TARGET", "Copy files in or out; NAME:PATH is inside, - is a tar stream",
+	  LOOK, .min_args = 2, .max_args = 2, .what = WHAT_FILE, .run = cmd_cp },
+	{ "export", "NAME", "Its whole file system as a tarball", LOOK,
+	  .tables = { &output_options }, .min_args = 1, .max_args = 1, .what = WHAT_INSTANCE,
+	  .run = cmd_export },
+
+	{ "images", "[REFERENCE]", "List images", IMAGES,
+	  .tables = { &images_options, &format_options, &quiet_options }, .max_args = 1,
+	  .what = WHAT_IMAGE, .run = cmd_images },
+	{ "pull", "IMAGE", "Fetch an image from a registry", IMAGES, .tables = { &pull_options },
+	  .min_args = 1, .max_args = 1, .what = WHAT_IMAGE, .run = cmd_pull },
+	{ "push", "IMAGE", "Send an image to a registry", IMAGES, .tables = { &push_options },
+	  .min_args = 1, .max_args = 1, .what = WHAT_IMAGE, .run = cmd_push },
+	{ "load", "[FILE]", "Read images from an archive (docker save, OCI)", IMAGES,
+	  .tables = { &load_options }, .max_args = 1, .what = WHAT_FILE, .run = cmd_load },
+	{ "save", "IMAGE...", "Write images to an archive", IMAGES, .tables = { &output_options },
+	  .min_args = 1, .max_args = ANY, .what = WHAT_IMAGE, .run = cmd_save },
+	{ "import", "FILE [IMAGE]", "Make an image from a tarball", IMAGES,
+	  .tables = { &import_options }, .min_args = 1, .max_args = 2, .what = WHAT_FILE,
+	  .run = cmd_import },
+	{ "rmi", "IMAGE...", "Remove images", IMAGES, .tables = { &force_options }, .min_args = 1,
+	  .max_args = ANY, .what = WHAT_IMAGE, .run = cmd_rmi },
+	{ "tag", "IMAGE NAME", "Give an image another name", IMAGES, .min_args = 2, .max_args = 2,
+	  .what = WHAT_IMAGE, .run = cmd_tag },
+	{ "history", "IMAGE", "How an image was made", IMAGES,
+	  .tables = { &format_options, &quiet_options }, .min_args = 1, .max_args = 1,
+	  .what = WHAT_IMAGE, .run = cmd_history },
+
+	{ "queue", "", "What waits, in order, and for what", HOST, .tables = { &format_options },
+	  .run = cmd_queue },
+	{ "resources", "", "What this host has, what is held, by whom", HOST,
+	  .tables = { &format_options }, .run = cmd_resources },
+	{ "accounting", "", "Times of each start, and their sums", HOST,
+	  .tables = { &format_options }, .run = cmd_accounting },
+	{ "volume", "COMMAND", "Volumes", HOST, .subs = volume_subs,
+	  .n_subs = ARRAY_SIZE(volume_subs) },
+	{ "kernel", "COMMAND", "Kernels that image VMs boot", HOST, .subs = kernel_subs,
+	  .n_subs = ARRAY_SIZE(kernel_subs) },
+	{ "info", "", "Facts about this host", HOST, .tables = { &format_options },
+	  .run = cmd_info },
+	{ "version", "", "Versions of this program and of hosteld", HOST,
+	  .tables = { &format_options }, .run = cmd_version },
+	{ "config", "COMMAND", "Settings of hosteld", HOST, .subs = config_subs,
+	  .n_subs = ARRAY_SIZE(config_subs) },
+	{ "completion", "SHELL", "Completion script for bash, zsh or fish", HOST, .min_args = 1,
+	  .max_args = 1, .run = cmd_completion },
+
+	{ "__complete", "WORD...", "Candidates for completion", HOST, .max_args = ANY,
+	  .stops_at_first = true, .is_hidden = true, .run = cmd_complete },
+	{ "__options", "", "All commands and options, one a line", HOST, .is_hidden = true,
+	  .run = cmd_options },
+};
+
+const struct command *cli_root(void)
+{
+	static const struct command root = { .name = "",
+					     .subs = commands,
+					     .n_subs = ARRAY_SIZE(commands) };
+
+	return &root;
+}

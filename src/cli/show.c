@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/fd.h"
+#include "util/mem.h"
+
+void show_json(const json_t *doc)
+{
+	OWN(mem) char *text = json_dumps(doc, JSON_INDENT(4) | JSON_ENCODE_ANY);
+
+	printf("%s\n", text ? text : "null");
+}
+
+bool show_wants_json(const struct args *a)
+{
+	return streq(args_text(a, "format"), "json");
+}
+
+/* ".A.B" of a document; borrowed */
+static const json_t *look_up(const json_t *doc, char *path)
+{
+	char *save = NULL;
+
+	for (char *p = strtok_r(path, ".", &save); p && doc; p = strtok_r(NULL, ".", &save))
+		doc = json_is_array(doc) ? json_array_get(doc, (size_t)atoi(p))
+					 : json_object_get(doc, p);
+	return doc;
+}
+
+static void print_value(const json_t *v, bool as_json)
+{
+	OWN(mem) char *text = NULL;
+
+	if (!as_json && json_is_string(v)) {
+		fputs(json_string_value(v), stdout);
+		return;
+	}
+	text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	fputs(text ? text : "<no value>", stdout);
+}
+
+static struct err *action(const char *text, size_t len, const json_t *doc)
+{
+	OWN(mem) char *copy = xstrndup(text, len);
+	char *p = copy + strspn(copy, " "), *end = copy + len;
+	bool as_json = !strncmp(p, "json ", 5);
+
+	if (as_json)
+		p += 5 + strspn(p + 5, " ");
+	while (end > p && end[-1] == ' ')
+		*--end = '\0';
+	if (*p != '.' || strpbrk(p, " |()\""))
+		return err_new(ERR_INVALID, "--format: only {{.A.B}} and {{json .A}} are known");
+	print_value(look_up(doc, p), as_json);
+	return NULL;
+}
+
+/* "\n" and "\t" as people write them in quotes. */
+static void print_text(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\\' && i + 1 < len && strchr("nt", text[i + 1]))
+			putchar(text[++i] == 'n' ? '\n' : '\t');
+		else
+			putchar(text[i]);
+	}
+}
+
+struct err *show_template(const char *template, const json_t *doc)
+{
+	for (;;) {
+		const char *open = strstr(template, "{{"),
+			   *close = open ? strstr(open, "}}") : NULL;
+
+		print_text(template, open ? (size_t)(open - template) : strlen(template));
+		if (!open)
+			break;
+		if (!close)
+			return err_new(ERR_INVALID, "--format: {{ without }}");
+		TRY(action(open + 2, (size_t)(close - open - 2), doc));
+		template = close + 2;
+	}
+	putchar('\n');
+	return NULL;
+}
+
+struct err *show_demux(struct cli *c, struct hostel_reply *r)
+{
+	char data[16384];
+	ssize_t n;
+	int stream;
+
+	while ((n = hostel_frame_read(r, &stream, data, sizeof(data))) > 0)
+		TRY_MSG(fd_write_all(stream == HOSTEL_STDERR ? 2 : 1, data, (size_t)n), "write");
+	return n ? cli_err(c, (int)n) : NULL;
+}
+
+struct err *show_copy(struct cli *c, struct hostel_reply *r, int fd)
+{
+	char data[16384];
+	ssize_t n;
+
+	while ((n = hostel_reply_read(r, data, sizeof(data))) > 0)
+		TRY_MSG(fd_write_all(fd, data, (size_t)n), "write");
+	return n ? cli_err(c, (int)n) : NULL;
+}
