@@ -208,8 +208,6 @@ struct err *ctr_plan_process(const struct spec *s, const struct ctr_plan_in *in,
 	json_object_set_new(p, "env", jx_from_strv(&env));
 	json_object_set_new(p, "user", jx_string(has_user ? x->user : s->user ? s->user : ""));
 	json_object_set_new(p, "groups", jx_from_strv(&s->group_add));
-	if (x->privileged)
-		json_object_set_new(p, "unconfined", json_true());
 	*ret = TAKE(p);
 	return NULL;
 }

@@ -22,17 +22,32 @@
 #define LOOP_TRIES   50
 #define LOWER_FD_LEN 32
 
+static const char *const mke2fs[] = {
+	"mke2fs",
+	"-q",
+	"-F",
+	"-t",
+	"ext4",
+	"-m",
+	"0",
+	"-O",
+	"^has_journal",
+	"-E",
+	"lazy_itable_init=1,nodiscard",
+};
+
 /* ---- disk ---- */
 
 static struct err *format_disk(const char *path)
 {
-	char *argv[] = { "mke2fs", "-q",           "-F",
-			 "-t",     "ext4",         "-m",
-			 "0",      "-E",           "lazy_itable_init=1,nodiscard",
-			 "-O",     "^has_journal", (char *)(uintptr_t)path,
-			 NULL };
+	OWN(strv) struct strv argv = { 0 };
 	int fds[3] = { -1, -1, -1 };
-	struct spawn s = { .path = MKE2FS, .argv = argv, .fds = fds, .n_fds = 3 };
+
+	/* No journal: what a crash leaves of a container's layer is not worth its cost. */
+	for (size_t i = 0; i < ARRAY_SIZE(mke2fs); i++)
+		strv_add(&argv, mke2fs[i]);
+	strv_add(&argv, path);
+	struct spawn s = { .path = MKE2FS, .argv = argv.v, .fds = fds, .n_fds = 3 };
 
 	return spawn_run(&s, NULL);
 }

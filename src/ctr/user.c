@@ -84,7 +84,7 @@ static bool text_id(const char *text, int64_t *ret)
 /* The first line whose name, or else whose id (field 2), is @text. */
 static bool find_entry(const char *file, const char *text, struct piece *ret)
 {
-	int64_t want, id;
+	int64_t want = 0, id;
 	bool by_id = text_id(text, &want);
 	struct piece line;
 

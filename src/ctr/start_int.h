@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTR_START_INT_H
+#define CTR_START_INT_H
+
+/* Shared by start.c, undo.c, inside.c and exec.c only. */
+
+#include "ctr/mounts.h"
+#include "ctr/resources.h"
+#include "ctr/rootfs.h"
+#include "ctr/start.h"
+#include "json/json.h"
+#include "net/net.h"
+
+/* A plan, taken apart; all borrowed from the document. */
+struct plan {
+	json_t *doc;
+	const json_t *host, *rootfs, *net, *resources;
+	const json_t *guest, *oci, *lin, *process;
+	const char *cgroup, *net_mode;
+};
+
+/* Read STATE_DIR/plan.json. */
+struct err *plan_load(const char *state_dir, struct plan *ret) MUST_USE;
+void plan_done(struct plan *p);
+
+static inline void own_plan_release(struct plan *p)
+{
+	plan_done(p);
+}
+
+/* One start, from the starter's first step to the exec. */
+struct run {
+	const struct ctr_start *s;
+	struct plan plan;
+	struct ctr_limits limits;
+	unsigned long ns_new; /* CLONE_NEW* to make */
+	bool ns_cgroup;       /* … and a cgroup namespace, once we are in the group */
+	int disk_fd;          /* loop device; -1 */
+	int go[2];            /* pipe from starter to init: the link is there */
+	pid_t init;
+	int pidfd;
+	const char *root; /* where the root file system is mounted */
+	struct ctr_mounts *mounts;
+	void *bpf;
+	size_t bpf_len;
+	int console; /* slave of the pty; -1 */
+};
+
+/* The steps in init, see the table in start.c. */
+struct err *inside_private(struct run *r) MUST_USE;
+struct err *inside_rootfs(struct run *r) MUST_USE;
+struct err *inside_join(struct run *r) MUST_USE;
+struct err *inside_sources(struct run *r) MUST_USE;
+struct err *inside_enter(struct run *r) MUST_USE;
+struct err *inside_network(struct run *r) MUST_USE;
+struct err *inside_hostname(struct run *r) MUST_USE;
+struct err *inside_mounts(struct run *r) MUST_USE;
+struct err *inside_devices(struct run *r) MUST_USE;
+struct err *inside_console(struct run *r) MUST_USE;
+struct err *inside_sysctl(struct run *r) MUST_USE;
+struct err *inside_masks(struct run *r) MUST_USE;
+struct err *inside_process(struct run *r) MUST_USE;
+
+/* Undo of the host's phases, by the plan alone; idempotent. */
+struct err *undo_cgroup(const struct plan *p) MUST_USE;
+struct err *undo_link(const struct plan *p) MUST_USE;
+
+/* Signals as a new program expects them. */
+void default_signals(void);
+
+/* oom_score_adj of the calling process; lowering it may need a capability we lack. */
+struct err *set_oom_score(const json_t *process) MUST_USE;
+
+#endif
