@@ -210,7 +210,10 @@ class Shim:
         finally:
             os.close(fd)
             theirs.close()
-        return Client(ours, bool(streams & RAW)) if client else None
+        made = Client(ours, bool(streams & RAW)) if client else None
+        if made:
+            made.seq = self.seq
+        return made
 
     def signal(self, signum, name=''):
         self.request(SIGNAL, name.encode().ljust(65, b'\0') + b'\0' * 3 + struct.pack('=i', signum))

@@ -21,7 +21,7 @@ struct log_writer {
 	int dir_fd;
 	int fd; /* -1: could not be opened (again) */
 	int64_t size;
-	bool is_failing;    /* said so already */
+	bool has_said;      /* that lines are lost */
 	struct str part[2]; /* stdout, stderr: line without its end */
 	struct str batch;   /* entries that go out in one write */
 };
@@ -93,10 +93,10 @@ static void rotate(struct log_writer *w)
 
 static void fail(struct log_writer *w, int errnum)
 {
-	if (!w->is_failing)
+	if (!w->has_said)
 		log_error("instance log %s: %s; its lines are dropped until there is room",
 			  w->config.dir, strerrordesc_np(errnum));
-	w->is_failing = true;
+	w->has_said = true;
 }
 
 /* All of @data, or nothing of it. */
@@ -120,7 +120,6 @@ static void write_whole(struct log_writer *w, const char *data, size_t len)
 		done += (size_t)n;
 	}
 	w->size += (int64_t)len;
-	w->is_failing = false;
 }
 
 static void flush_batch(struct log_writer *w)

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mean PSS of fifty idle shims (the figure: at most 150 KB each).
+
+usage: shim_pss.py [N]            start N shims with sleeping test payloads
+       shim_pss.py --pids PID...  measure running ones
+"""
+import pathlib, shutil, sys, tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tests'))
+import shimlib
+
+
+def rollup(pid):
+    fields = {}
+    for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()[1:]:
+        key, value = line.split(':')
+        fields[key] = int(value.split()[0])
+    return fields
+
+
+def report(pids):
+    rows = [rollup(p) for p in pids]
+    mean = lambda key: sum(r[key] for r in rows) / len(rows)
+    print(f'{len(rows)} shims: mean PSS {mean("Pss"):.1f} KB (own dirty pages {mean("Private_Dirty"):.1f} KB, '
+          f'shared pages {mean("Rss") - mean("Private_Dirty") - mean("Private_Clean"):.0f} KB resident)')
+
+
+def main():
+    if sys.argv[1:2] == ['--pids']:
+        return report(sys.argv[2:])
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    base, shims = tempfile.mkdtemp(prefix='hostel-pss-'), []
+    try:
+        for i in range(n):
+            s = shimlib.Shim(f'{base}/{i}', {'exec': {'args': ['sleep', '1000']}})
+            shims.append(s)
+            s.connect()
+            s.start()
+        report([s.proc.pid for s in shims])
+    finally:
+        for s in shims:
+            if s.sock:
+                s.signal(9)
+                s.wait(shimlib.EXITED)
+                s.bye()
+                s.ended()
+            s.kill()
+        shutil.rmtree(base)
+
+
+if __name__ == '__main__':
+    main()
