@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Volumes, and the networks that there are. */
+#include "api/api_int.h"
+
+#include "json/fields.h"
+#include "util/mem.h"
+
+/* ---- volumes ---- */
+
+static const char *const volume_filters[] = { "dangling", "driver", "label", "label!",
+					      "name",     "all",    NULL };
+
+static bool name_has(const void *thing, const char *value)
+{
+	return strstr(thing, value) != NULL;
+}
+
+static bool note_use(void *arg, struct instance *i)
+{
+	struct strv *used = arg;
+	struct instance_view v = instance_view(i);
+
+	for (size_t k = 0; k < v.spec->n_mounts; k++)
+		if (v.spec->mounts[k].type == MOUNT_VOLUME && v.spec->mounts[k].source)
+			strv_add(used, v.spec->mounts[k].source);
+	return true;
+}
+
+static bool volume_passes(const struct docker_filters *f, const json_t *v, const struct strv *used)
+{
+	const char *dangling = docker_filter_first(f, "dangling");
+	const char *name = jx_str(v, "Name", "");
+	struct strmap labels = { 0 };
+	const char *key;
+	json_t *value;
+	bool match;
+
+	json_object_foreach(json_object_get(v, "Labels"), key, value)
+	    strmap_set(&labels, key, json_string_value(value) ? json_string_value(value) : "");
+	match = docker_filter_labels(f, &labels);
+	strmap_done(&labels);
+	if (dangling && docker_bool(dangling) == strv_has(used, name))
+		return false;
+	return match && docker_filter_match(f, "name", name_has, name) &&
+	       docker_filter_exact(f, "driver", "local");
+}
+
+struct err *vol_list(struct call *c)
+{
+	OWN(filters) struct docker_filters f = { 0 };
+	OWN(strv) struct strv used = { 0 };
+	OWN(json) json_t *all = NULL;
+	json_t *out;
+
+	TRY(docker_filters_read(call_query(c, "filters"), volume_filters, &f));
+	engine_each(c->api->engine, note_use, &used);
+	all = engine_volumes(c->api->engine);
+	out = json_array();
+	for (size_t i = 0; i < json_array_size(all); i++)
+		if (volume_passes(&f, json_array_get(all, i), &used))
+			json_array_append(out, json_array_get(all, i));
+	call_json(c, 200, json_pack("{s:o, s:[]}", "Volumes", out, "Warnings"));
+	return NULL;
+}
+
+struct volume_body {
+	char *name, *driver;
+	struct strmap labels, options;
+};
+
+static const struct json_field volume_fields[] = {
+	JSON_FIELD(struct volume_body, "Name", JF_STR, name),
+	JSON_FIELD(struct volume_body, "Driver", JF_STR, driver),
+	JSON_FIELD(struct volume_body, "DriverOpts", JF_MAP, options),
+	JSON_FIELD(struct volume_body, "Labels", JF_MAP, labels),
+};
+
+static struct err *create_volume(struct call *c, struct volume_body *b, json_t **ret)
+{
+	if (c->body)
+		TRY(json_read_fields(volume_fields, ARRAY_SIZE(volume_fields), c->body, b));
+	if (b->driver && *b->driver && strcmp(b->driver, "local"))
+		return err_new(ERR_NOT_FOUND,
+			       "error looking up volume plugin %s: plugin \"%s\" not found",
+			       b->driver, b->driver);
+	if (b->options.n)
+		return err_new(ERR_INVALID, "invalid option: \"%s\"", b->options.v[0].key);
+	return engine_volume_create(c->api->engine, b->name && *b->name ? b->name : NULL,
+				    &b->labels, ret);
+}
+
+struct err *vol_create(struct call *c)
+{
+	struct volume_body b = { 0 };
+	json_t *out = NULL;
+	struct err *e = create_volume(c, &b, &out);
+
+	json_free_fields(volume_fields, ARRAY_SIZE(volume_fields), &b);
+	TRY(e);
+	call_json(c, 201, out);
+	return NULL;
+}
+
+struct err *vol_inspect(struct call *c)
+{
+	json_t *out = NULL;
+
+	TRY(engine_volume_find(c->api->engine, call_param(c, "name"), &out));
+	call_json(c, 200, out);
+	return NULL;
+}
+
+struct err *vol_remove(struct call *c)
+{
+	return engine_volume_remove(c->api->engine, call_param(c, "name"), call_flag(c, "force"),
+				    call_done(c, 204));
+}
+
+struct pruning {
+	struct call *call;
+	json_t *deleted;
+	size_t left;
+};
+
+struct removal {
+	struct pruning *p;
+	char *name;
+};
+
+static void pruning_free(void *arg)
+{
+	struct pruning *p = arg;
+
+	json_decref(p->deleted);
+	free(p);
+}
+
+static void pruning_step(struct pruning *p)
+{
+	if (!--p->left)
+		call_json(
+		    p->call, 200,
+		    json_pack("{s:O, s:i}", "VolumesDeleted", p->deleted, "SpaceReclaimed", 0));
+}
+
+static void on_pruned(void *arg, struct err *e, const json_t *result)
+{
+	struct removal *one = arg;
+
+	(void)result;
+	if (!e)
+		json_array_append_new(one->p->deleted, jx_string(one->name));
+	err_free(e);
+	pruning_step(one->p);
+	free(one->name);
+	free(one);
+}
+
+static void prune_one(struct pruning *p, const char *name)
+{
+	struct removal *one = xnew(struct removal);
+	struct err *e;
+
+	*one = (struct removal) { .p = p, .name = xstrdup(name) };
+	p->left++;
+	e = engine_volume_remove(p->call->api->engine, name, false,
+				 (struct engine_done) { .fn = on_pruned, .arg = one });
+	if (e)
+		on_pruned(one, e, NULL);
+}
+
+/* Without all=true only those that no one named. */
+static bool is_anonymous(const json_t *v)
+{
+	return json_object_get(json_object_get(v, "Labels"), "com.docker.volume.anonymous") != NULL;
+}
+
+struct err *vol_prune(struct call *c)
+{
+	OWN(filters) struct docker_filters f = { 0 };
+	OWN(strv) struct strv used = { 0 };
+	OWN(json) json_t *all = NULL;
+	const char *every;
+	struct pruning *p;
+
+	TRY(docker_filters_read(call_query(c, "filters"), volume_filters, &f));
+	every = docker_filter_first(&f, "all");
+	p = xnew(struct pruning);
+	c->state = p;
+	c->state_free = pruning_free;
+	*p = (struct pruning) { .call = c, .deleted = json_array(), .left = 1 };
+	engine_each(c->api->engine, note_use, &used);
+	all = engine_volumes(c->api->engine);
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *v = json_array_get(all, i);
+
+		if (!strv_has(&used, jx_str(v, "Name", "")) &&
+		    (docker_bool(every) || is_anonymous(v)) && volume_passes(&f, v, &used))
+			prune_one(p, jx_str(v, "Name", ""));
+	}
+	pruning_step(p);
+	return NULL;
+}
+
+/* ---- networks ---- */
+
+static const struct network {
+	const char *name, *driver;
+} networks[] = { { "bridge", "bridge" }, { "host", "host" }, { "none", "null" } };
+
+struct membership {
+	const char *network;
+	json_t *out;
+};
+
+static bool add_member(void *arg, struct instance *i)
+{
+	struct membership *m = arg;
+	struct instance_view v = instance_view(i);
+	OWN(mem) char *cidr = NULL;
+
+	if (!v.address ||
+	    !streq(v.spec->network_mode ? v.spec->network_mode : "bridge", m->network))
+		return true;
+	cidr = xasprintf("%s/%d", v.address, v.prefix_len);
+	json_object_set_new(m->out, v.id,
+			    json_pack("{s:s, s:s, s:s, s:s, s:s}", "Name", v.spec->name,
+				      "EndpointID", v.id, "MacAddress", v.mac ? v.mac : "",
+				      "IPv4Address", cidr, "IPv6Address", ""));
+	return true;
+}
+
+static json_t *ipam(struct call *c, const struct network *n)
+{
+	const struct engine_config *config = engine_config(c->api->engine);
+	const char *subnet = config ? config->subnet : NULL;
+	json_t *list = json_array();
+
+	if (streq(n->driver, "bridge") && subnet)
+		json_array_append_new(list, json_pack("{s:s}", "Subnet", subnet));
+	return json_pack("{s:s, s:n, s:o}", "Driver", "default", "Options", "Config", list);
+}
+
+static json_t *network_document(struct call *c, const struct network *n, bool with_members)
+{
+	const struct engine_config *config = engine_config(c->api->engine);
+	struct membership m = { .network = n->name, .out = json_object() };
+	json_t *options = json_object();
+	char id[65];
+
+	if (with_members)
+		engine_each(c->api->engine, add_member, &m);
+	if (streq(n->driver, "bridge") && config && config->bridge)
+		jx_set_str(options, "com.docker.network.bridge.name", config->bridge);
+	return json_pack(
+	    "{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:b, s:b, s:b, s:{s:s}, s:b, s:o,"
+	    " s:o, s:{}}",
+	    "Name", n->name, "Id", docker_network_id(n->name, id), "Created",
+	    "2026-01-01T00:00:00Z", "Scope", "local", "Driver", n->driver, "EnableIPv4", 1,
+	    "EnableIPv6", 0, "IPAM", ipam(c, n), "Internal", 0, "Attachable", 0, "Ingress", 0,
+	    "ConfigFrom", "Network", "", "ConfigOnly", 0, "Containers", m.out, "Options", options,
+	    "Labels");
+}
+
+static bool id_begins(const void *thing, const char *value)
+{
+	return !strncmp(thing, value, strlen(value));
+}
+
+struct err *net_list(struct call *c)
+{
+	static const char *const allowed[] = { "dangling", "driver", "id",   "label", "label!",
+					       "name",     "scope",  "type", NULL };
+	OWN(filters) struct docker_filters f = { 0 };
+	struct strmap none = { 0 };
+	json_t *out;
+
+	TRY(docker_filters_read(call_query(c, "filters"), allowed, &f));
+	out = json_array();
+	for (size_t i = 0; i < ARRAY_SIZE(networks); i++) {
+		char id[65];
+
+		if (docker_filter_match(&f, "name", name_has, networks[i].name) &&
+		    docker_filter_match(&f, "id", id_begins,
+					docker_network_id(networks[i].name, id)) &&
+		    docker_filter_exact(&f, "driver", networks[i].driver) &&
+		    docker_filter_exact(&f, "type", "builtin") &&
+		    docker_filter_exact(&f, "scope", "local") && docker_filter_labels(&f, &none))
+			json_array_append_new(out, network_document(c, &networks[i], false));
+	}
+	call_json(c, 200, out);
+	return NULL;
+}
+
+struct err *net_inspect(struct call *c)
+{
+	const char *ref = call_param(c, "id");
+	char id[65];
+
+	for (size_t i = 0; i < ARRAY_SIZE(networks); i++)
+		if (streq(networks[i].name, ref) ||
+		    (*ref && !strncmp(docker_network_id(networks[i].name, id), ref, strlen(ref)))) {
+			call_json(c, 200, network_document(c, &networks[i], true));
+			return NULL;
+		}
+	return err_new(ERR_NOT_FOUND, "network %s not found", ref);
+}
+
+struct err *net_refuse(struct call *c)
+{
+	(void)c;
+	return err_new(ERR_UNSUPPORTED, "hostel has the networks bridge, host and none; making, "
+					"removing and connecting others is not supported yet");
+}
+
+struct err *net_prune(struct call *c)
+{
+	call_json(c, 200, json_pack("{s:[]}", "NetworksDeleted"));
+	return NULL;
+}
