@@ -10,7 +10,7 @@ static const char *const names[AGENT_TYPES] = {
 	[AGENT_SIGNAL] = "signal",     [AGENT_RESIZE] = "resize",   [AGENT_QUERY] = "query",
 	[AGENT_SHUTDOWN] = "shutdown", [AGENT_STARTED] = "started", [AGENT_FAILED] = "failed",
 	[AGENT_EXITED] = "exited",     [AGENT_OOM] = "oom",         [AGENT_ANSWER] = "answer",
-	[AGENT_BYE] = "bye",
+	[AGENT_BYE] = "bye",           [AGENT_TIME] = "time",
 };
 
 const char *agent_type_name(unsigned type)
@@ -124,6 +124,21 @@ bool agent_get_u32(const struct agent_frame *f, uint32_t *ret)
 	if (f->len < 4)
 		return false;
 	*ret = get32(f->body);
+	return true;
+}
+
+size_t agent_put_u64(uint8_t buf[8], uint64_t value)
+{
+	put32(buf, (uint32_t)value);
+	put32(buf + 4, (uint32_t)(value >> 32));
+	return 8;
+}
+
+bool agent_get_u64(const struct agent_frame *f, uint64_t *ret)
+{
+	if (f->len < 8)
+		return false;
+	*ret = get32(f->body) | (uint64_t)get32(f->body + 4) << 32;
 	return true;
 }
 

@@ -62,6 +62,7 @@ enum agent_type {
 	AGENT_OOM = 14,     /* guest: something was killed for memory */
 	AGENT_ANSWER = 15,  /* guest: u32 enum err_kind or AGENT_DONE, text */
 	AGENT_BYE = 16,     /* guest: nothing runs, all is on disk */
+	AGENT_TIME = 17,    /* host: u64 wall clock in ns, to set the guest's */
 	AGENT_TYPES,
 };
 
@@ -125,6 +126,9 @@ bool agent_get_start(const struct agent_frame *f, struct agent_start *ret);
 
 size_t agent_put_u32(uint8_t buf[4], uint32_t value);
 bool agent_get_u32(const struct agent_frame *f, uint32_t *ret);
+
+size_t agent_put_u64(uint8_t buf[8], uint64_t value);
+bool agent_get_u64(const struct agent_frame *f, uint64_t *ret);
 
 size_t agent_put_size(uint8_t buf[4], uint16_t rows, uint16_t cols);
 bool agent_get_size(const struct agent_frame *f, uint16_t *ret_rows, uint16_t *ret_cols);

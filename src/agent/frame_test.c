@@ -71,6 +71,7 @@ static void bodies_survive_the_way_and_short_ones_are_refused(void **state)
 	struct agent_start s2;
 	uint32_t a, b;
 	uint16_t rows, cols;
+	uint64_t big;
 	const char *text;
 	size_t len;
 
@@ -92,7 +93,11 @@ static void bodies_survive_the_way_and_short_ones_are_refused(void **state)
 	assert_int_equal(rows, 50);
 	assert_int_equal(cols, 132);
 	assert_false(agent_get_start(&f, &s2));
+	f.len = (uint32_t)agent_put_u64(body, 0x0123456789abcdefull);
+	assert_true(agent_get_u64(&f, &big));
+	assert_true(big == 0x0123456789abcdefull);
 	f.len = 3;
+	assert_false(agent_get_u64(&f, &big));
 	assert_false(agent_get_u32(&f, &a));
 	assert_false(agent_get_text(&f, &a, &text, &len));
 	assert_false(agent_get_size(&f, &rows, &cols));
