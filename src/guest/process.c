@@ -42,14 +42,15 @@ static void own_stdio_release(struct stdio *s)
 	own_fd_release(&s->slave);
 }
 
+/* @reader: 0 when we read, 1 when the process does. */
 static struct err *make_pipe(int pair[2], int reader)
 {
 	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_sys(errno, "pipe");
-	pair[0] = p[!reader];
-	pair[1] = p[reader];
+	pair[reader] = p[0];
+	pair[!reader] = p[1];
 	return NULL;
 }
 

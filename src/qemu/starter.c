@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "qemu/starter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "json/json.h"
+#include "net/net.h"
+#include "net/plan.h"
+#include "qemu/argv.h"
+#include "qemu/disk.h"
+#include "qemu/limits.h"
+#include "sys/cgroup.h"
+#include "util/fd.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#define KILL_TIMEOUT_MS   800
+#define REMOVE_TIMEOUT_MS 200
+#define BPF_MAX           (64 * 1024)
+
+static struct err *load_plan(const char *state_dir, json_t **ret)
+{
+	OWN(mem) char *path = xasprintf("%s/plan.json", state_dir);
+
+	TRY(jx_load(AT_FDCWD, path, ret));
+	if (jx_int(*ret, "version", 0) != 1)
+		return err_new(ERR_UNSUPPORTED, "plan of version %lld",
+			       (long long)jx_int(*ret, "version", 0));
+	return NULL;
+}
+
+static const json_t *host_of(const json_t *plan)
+{
+	return json_object_get(plan, "host");
+}
+
+static bool has_image(const json_t *plan)
+{
+	return jx_str(json_object_get(host_of(plan), "rootfs"), "erofs", NULL);
+}
+
+/* ---- what hostel-guest gets ---- */
+
+static struct err *add_seccomp(const json_t *guest, json_t *doc)
+{
+	const char *path = jx_str(guest, "seccomp_bpf", NULL);
+	OWN(str) struct str hex = { 0 };
+	OWN(fd) int fd = -1;
+	uint8_t buf[4096];
+	ssize_t n;
+
+	if (!path)
+		return NULL;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(errno, "open %s", path);
+	while ((n = read(fd, buf, sizeof(buf))) > 0 && hex.len < 2 * BPF_MAX)
+		for (ssize_t i = 0; i < n; i++)
+			str_addf(&hex, "%02x", buf[i]);
+	if (n < 0)
+		return err_sys(errno, "read %s", path);
+	json_object_set_new(doc, "seccomp", json_stringn(hex.len ? hex.buf : "", hex.len));
+	return NULL;
+}
+
+static struct err *write_start(const json_t *plan, int fd)
+{
+	json_t *guest = json_object_get(plan, "guest");
+	const json_t *rootfs = json_object_get(host_of(plan), "rootfs");
+	OWN(json) json_t *doc = json_object();
+	OWN(mem) char *text = NULL;
+
+	json_object_set(doc, "guest", guest);
+	json_object_set_new(doc, "image", json_boolean(has_image(plan)));
+	json_object_set_new(doc, "readonly", json_boolean(jx_bool(rootfs, "readonly", false)));
+	TRY(add_seccomp(guest, doc));
+	text = jx_text(doc);
+	return fd_write_all(fd, text, strlen(text));
+}
+
+/* ---- phases ---- */
+
+static struct err *make_cgroup(const json_t *plan)
+{
+	const char *path = jx_str(host_of(plan), "cgroup", NULL);
+	struct qemu_limits l;
+
+	if (!path)
+		return NULL;
+	qemu_limits(json_object_get(host_of(plan), "resources"), &l);
+	TRY(cgroup_create(path, &l.limits));
+	return cgroup_join(path);
+}
+
+static struct err *open_tap(const json_t *plan, int *ret_fd)
+{
+	struct net_link link;
+
+	if (!qemu_wants_tap(plan))
+		return NULL;
+	TRY(net_link_from_plan(json_object_get(host_of(plan), "net"), &link));
+	return net_tap_open(&link, ret_fd);
+}
+
+/* A file that others may not read is copied: QEMU opens it again by /proc/self/fd. */
+static struct err *copy_for_all(int *fd, off_t size)
+{
+	OWN(fd) int copy = memfd_create("kernel", MFD_CLOEXEC);
+	off_t at = 0;
+
+	if (copy < 0)
+		return err_sys(errno, "memfd");
+	while (at < size)
+		if (sendfile(copy, *fd, &at, (size_t)(size - at)) <= 0)
+			return err_sys(errno, "copy");
+	close(*fd);
+	*fd = TAKE_FD(copy);
+	return NULL;
+}
+
+static struct err *open_file(const struct qemu_file *f, int *ret_fd)
+{
+	int fd = open(f->path, (f->is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(errno, "open %s", f->path);
+	*ret_fd = fd;
+	if (f->is_read_whole && !(st.st_mode & S_IROTH))
+		TRY_MSG(copy_for_all(ret_fd, st.st_size), "read %s", f->path);
+	return NULL;
+}
+
+static struct err *open_files(const json_t *plan, int *fds, size_t *n)
+{
+	struct qemu_file files[QEMU_FILES_MAX];
+
+	TRY(qemu_files(plan, files, n));
+	for (size_t i = 0; i < *n; i++)
+		TRY(open_file(&files[i], &fds[i]));
+	return NULL;
+}
+
+/* Moves fds[i] to descriptor i (-1: closed), the report pipe stays, the rest goes. */
+static struct err *place(int *fds, size_t n, int *report)
+{
+	int base = (int)n + 1;
+
+	*report = fcntl(*report, F_DUPFD_CLOEXEC, base);
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, base);
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0 && dup2(fds[i], (int)i) < 0)
+			return err_sys(errno, "dup2");
+		else if (fds[i] < 0)
+			close((int)i);
+	/* All above goes with the exec. */
+	if (syscall(SYS_close_range, base, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return err_sys(errno, "close_range");
+	return NULL;
+}
+
+/* An owner of nothing, another one for each instance, so that no QEMU can touch another. */
+static uid_t uid_of(const char *id)
+{
+	char digits[7] = { 0 };
+
+	strncpy(digits, id, sizeof(digits) - 1);
+	return 0x70000000u + (uid_t)strtoul(digits, NULL, 16);
+}
+
+static struct err *drop_privileges(const char *id, bool is_kvm)
+{
+	uid_t uid = uid_of(id);
+	struct stat st;
+	gid_t kvm = is_kvm && stat("/dev/kvm", &st) == 0 ? st.st_gid : uid;
+
+	if (setgroups(1, &kvm) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+		return err_sys(errno, "become user %u", uid);
+	return NULL;
+}
+
+static struct err *settle(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+		return err_sys(errno, "prctl");
+	setsid();
+	return NULL;
+}
+
+static struct err *run(const struct starter *s, int *report)
+{
+	char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *const envp[] = { path, NULL };
+	OWN(json) json_t *plan = NULL;
+	const json_t *vm;
+	struct strv argv = { 0 };
+	int fds[QEMU_FD_FILES + QEMU_FILES_MAX];
+	struct starter_info info;
+	size_t n = 0;
+
+	TRY(load_plan(s->state_dir, &plan));
+	vm = json_object_get(host_of(plan), "vm");
+	info = (struct starter_info) {
+		.is_agent = jx_bool(vm, "agent", false),
+		.is_idle = !has_image(plan),
+		.boot_timeout_ms = jx_int(vm, "boot_timeout_ms", 60000),
+	};
+	TRY(write_start(plan, s->start));
+	TRY(fd_write_all(*report, &info, sizeof(info)));
+	TRY(qemu_disks_make(plan));
+	TRY_MSG(make_cgroup(plan), "cgroup");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = -1;
+	TRY_MSG(open_tap(plan, &fds[QEMU_FD_TAP]), "tap");
+	TRY(open_files(plan, fds + QEMU_FD_FILES, &n));
+	fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	fds[1] = s->output;
+	fds[2] = s->output;
+	fds[QEMU_FD_QMP] = s->qmp;
+	fds[QEMU_FD_CONSOLE] = s->console;
+	fds[QEMU_FD_AGENT] = s->agent;
+	TRY(qemu_argv(plan, &argv));
+	TRY(place(fds, QEMU_FD_FILES + n, report));
+	TRY(drop_privileges(s->id, !strcmp(jx_str(vm, "accel", "tcg"), "kvm")));
+	TRY(settle());
+	execve(argv.v[0], argv.v, envp);
+	return err_sys(errno, "exec %s", argv.v[0]);
+}
+
+_Noreturn void starter_run(const struct starter *s)
+{
+	int report = s->report;
+	struct err *e = run(s, &report);
+	const char *text = err_text(e);
+	struct starter_failure f = { .kind = err_kind(e), .text_len = (uint32_t)strlen(text) };
+
+	if (f.text_len > STARTER_TEXT_MAX)
+		f.text_len = STARTER_TEXT_MAX;
+	err_free(fd_write_all(report, &f, sizeof(f)));
+	err_free(fd_write_all(report, text, f.text_len));
+	_exit(1);
+}
+
+struct err *qemu_undo(const char *state_dir)
+{
+	OWN(json) json_t *plan = NULL;
+	const json_t *net;
+	const char *cgroup, *ifname;
+
+	TRY(load_plan(state_dir, &plan));
+	cgroup = jx_str(host_of(plan), "cgroup", NULL);
+	net = json_object_get(host_of(plan), "net");
+	ifname = jx_str(net, "host_ifname", NULL);
+	if (cgroup) {
+		TRY(cgroup_kill(cgroup, KILL_TIMEOUT_MS));
+		TRY(cgroup_remove(cgroup, REMOVE_TIMEOUT_MS));
+	}
+	if (ifname && qemu_wants_tap(plan))
+		TRY(net_link_delete(ifname));
+	return NULL;
+}

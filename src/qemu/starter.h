@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QEMU_STARTER_H
+#define QEMU_STARTER_H
+
+/*
+ * Starter: the child of the shim that reads the plan, makes what is private to the
+ * instance and becomes QEMU.  What it has to say goes through a pipe: first struct
+ * starter_info, then, if it fails, struct starter_failure and a text; the pipe's end
+ * without a failure means that QEMU's exec succeeded.
+ *
+ * Phases, in order: read the plan; disks (mke2fs, qemu-img, once); cgroup; tap; open files;
+ * drop privileges; exec.  qemu_undo() undoes them by the plan alone.
+ */
+
+#include <stdint.h>
+
+#include "util/err.h"
+
+#define STARTER_TEXT_MAX 512
+
+struct starter_info {
+	uint32_t is_agent; /* hostel-guest runs inside */
+	uint32_t is_idle;  /* … and nothing else */
+	int64_t boot_timeout_ms;
+};
+
+struct starter_failure {
+	uint32_t kind;
+	uint32_t text_len;
+};
+
+struct starter {
+	const char *id, *state_dir;
+	/* borrowed: the child's ends */
+	int qmp, console, agent;
+	int output; /* QEMU's stdout and stderr */
+	int report; /* pipe to the shim */
+	int start;  /* memfd: the text that hostel-guest gets with START */
+};
+
+/** starter_run() - never returns */
+_Noreturn void starter_run(const struct starter *s);
+
+/** qemu_undo() - kill, remove cgroup and links, by STATE_DIR/plan.json; idempotent */
+struct err *qemu_undo(const char *state_dir) MUST_USE;
+
+#endif
