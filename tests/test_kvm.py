@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kvm_probe() inside a machine under emulation that has KVM (nested SVM): the verdict must be usable.
+
+Needs Debian's cloud kernel as a .deb (tools/fetch.sh kernel): HOSTEL_KERNEL_DEB names it.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("HOSTEL_BUILD", TOP / "build"))
+QEMU = shutil.which("qemu-system-x86_64")
+
+
+def newc(entries):
+    """A cpio archive of (name, mode, content); a device node is (name, mode, (major, minor))."""
+    out = b""
+    for i, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        dev, data = (data, b"") if isinstance(data, tuple) else ((0, 0), data)
+        fields = (i, mode, 0, 0, 1, 0, len(data), 0, 0, *dev, len(name) + 1, 0)
+        out += b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
+        out += b"\0" * (-len(out) % 4) + data
+        out += b"\0" * (-len(out) % 4)
+    return out
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    deb = os.environ.get("HOSTEL_KERNEL_DEB", "/work/tmp/cache/kernel.deb")
+    if not QEMU or not os.path.exists(deb):
+        pytest.skip("needs qemu-system-x86_64 and a kernel (tools/fetch.sh kernel)")
+    root = tmp_path_factory.mktemp("kernel")
+    subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
+    return root
+
+
+def test_a_kvm_that_works_is_found_usable(kernel, tmp_path):
+    modules = ["irqbypass", "kvm", "kvm-amd"]
+    entries = [("dev", 0o40755, b""), ("dev/console", 0o20600, (5, 1)),
+               ("init", 0o100755, (BUILD / "tests/tools/kvm_rig").read_bytes()),
+               ("kvm.list", 0o100644, "".join(f"/{m}.ko\n" for m in modules).encode())]
+    for m in modules:
+        entries.append((f"{m}.ko", 0o100644, next(kernel.rglob(f"{m}.ko")).read_bytes()))
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(newc(entries))
+    r = subprocess.run(
+        [QEMU, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", "512", "-nodefaults",
+         "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+         "-kernel", next(kernel.glob("boot/vmlinuz-*")), "-initrd", initrd,
+         "-append", "console=ttyS0 quiet panic=-1"],
+        capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL)
+    m = re.search(r"^probe: (\w+) (\d+) (.*?)\r?$", r.stdout, re.M)
+    assert m, r.stdout[-2000:]
+    assert m[1] == "usable", m[3]
+    assert int(m[2]) > 20_000_000
