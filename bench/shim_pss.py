@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mean PSS of fifty idle shims (the figure: at most 150 KB each).
 
-usage: shim_pss.py [N]            start N shims with sleeping test payloads
+usage: shim_pss.py [N]            start N containers of busybox by hand and measure their shims
        shim_pss.py --pids PID...  measure running ones
 """
-import pathlib, shutil, sys, tempfile
+import glob, os, pathlib, shutil, sys, tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tests'))
 import shimlib
@@ -26,26 +26,42 @@ def report(pids):
           f'shared pages {mean("Rss") - mean("Private_Dirty") - mean("Private_Clean"):.0f} KB resident)')
 
 
+def start(base, i, root, parent):
+    ident = f'{os.getpid():08x}{i:056x}'
+    plan = shimlib.container_plan(f'{base}/{i}', ident, root, f'{parent}/{ident}', ['sleep', '1000'])
+    s = shimlib.Shim(f'{base}/{i}', plan, ident=ident, kind='container', binary=shimlib.SHIM)
+    s.connect()
+    s.start()
+    return s
+
+
+def stop(s):
+    s.signal(9)
+    s.wait(shimlib.EXITED)
+    s.bye()
+    s.ended()
+
+
+def remove_cgroups(parent):
+    for path in glob.glob(f'/sys/fs/cgroup/*{parent}') + glob.glob(f'/sys/fs/cgroup{parent}'):
+        os.rmdir(path)
+
+
 def main():
     if sys.argv[1:2] == ['--pids']:
         return report(sys.argv[2:])
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     base, shims = tempfile.mkdtemp(prefix='hostel-pss-'), []
+    parent = f'/hostel-pss-{os.getpid()}'
+    root = shimlib.busybox_root(f'{base}/root')
     try:
         for i in range(n):
-            s = shimlib.Shim(f'{base}/{i}', {'exec': {'args': ['sleep', '1000']}})
-            shims.append(s)
-            s.connect()
-            s.start()
+            shims.append(start(base, i, root, parent))
         report([s.proc.pid for s in shims])
     finally:
         for s in shims:
-            if s.sock:
-                s.signal(9)
-                s.wait(shimlib.EXITED)
-                s.bye()
-                s.ended()
-            s.kill()
+            stop(s)
+        remove_cgroups(parent)
         shutil.rmtree(base)
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's side of src/shim/proto.h, for tests: starts hostel-shim as hosteld does, and talks to it."""
-import array, fcntl, json, os, pathlib, socket, struct, subprocess, time
+import array, fcntl, json, os, pathlib, shutil, socket, struct, subprocess, time
 
 BUILD = pathlib.Path(os.environ.get('HOSTEL_BUILD', pathlib.Path(__file__).resolve().parent.parent / 'build'))
 SHIM = BUILD / 'cmd/shim/hostel-shim'
+SHIM_EXEC = BUILD / 'tests/tools/shim_exec'  # the same with plain programs as payload
 
 START, ATTACH, EXEC, SIGNAL, RESIZE, FREEZE, QUERY, BYE = range(1, 9)
 HELLO, REPLY, STARTED, FAILED, EXITED, OOM, EXEC_STARTED, EXEC_FAILED, EXEC_EXITED, DETACHED, ATTACH_ENDED = range(64, 75)
@@ -109,7 +110,7 @@ class Client:
 class Shim:
     """One hostel-shim and the instance's folders below @base."""
 
-    def __init__(self, base, plan=None, options=(), ident='a' * 64, kind='exec', binary=SHIM, wrap=()):
+    def __init__(self, base, plan=None, options=(), ident='a' * 64, kind='exec', binary=SHIM_EXEC, wrap=()):
         self.base = pathlib.Path(base)
         self.state, self.run = self.base / 'state', self.base / 'run'
         self.state.mkdir(parents=True, exist_ok=True)
@@ -278,3 +279,35 @@ def eventually(what, timeout=10):
     while not what():
         assert time.monotonic() < end, 'it did not happen in time'
         time.sleep(0.01)
+
+
+def busybox_root(path):
+    """A root file system of busybox alone."""
+    path = pathlib.Path(path)
+    for d in 'bin dev etc proc sys tmp root'.split():
+        (path / d).mkdir(parents=True, exist_ok=True)
+    if not (path / 'bin/busybox').exists():
+        shutil.copy('/bin/busybox', path / 'bin/busybox')
+        for name in subprocess.run(['/bin/busybox', '--list'], capture_output=True, text=True).stdout.split():
+            if name != 'busybox':
+                (path / 'bin' / name).symlink_to('busybox')
+    return path
+
+
+def container_plan(base, ident, root, cgroup, args, spec=None):
+    """A plan as the engine would make it, by way of ctr_driver."""
+    base = pathlib.Path(base)
+    for d in 'state/rw/upper state/rw/work run'.split():
+        (base / d).mkdir(parents=True, exist_ok=True)
+    spec = {'Version': 1, 'Kind': 'container', 'Name': 'test', 'Entrypoint': args,
+            'Env': ['PATH=/bin'], **(spec or {})}
+    (base / 'spec.json').write_text(json.dumps(spec))
+    (base / 'in.json').write_text(json.dumps({'id': ident, 'cgroup': cgroup}))
+    oci = json.loads(subprocess.run([str(BUILD / 'tests/tools/ctr_driver'), 'plan', str(base / 'spec.json'),
+                                     str(base / 'in.json')], check=True, capture_output=True).stdout)
+    return {'version': 1, 'id': ident, 'name': 'test', 'kind': 'container', 'state_dir': str(base / 'state'),
+            'run_dir': str(base / 'run'),
+            'host': {'cgroup': cgroup, 'net': {'mode': 'none'}, 'resources': oci['linux'].get('resources', {}),
+                     'rootfs': {'lower': [str(root)], 'upper': str(base / 'state/rw/upper'),
+                                'work': str(base / 'state/rw/work'), 'readonly': False}},
+            'guest': {'oci': oci, 'user': '', 'groups': []}}

@@ -6,7 +6,7 @@ import pytest
 
 from shimlib import *
 
-pytestmark = pytest.mark.skipif(not SHIM.exists(), reason='hostel-shim is not built')
+pytestmark = pytest.mark.skipif(not SHIM_EXEC.exists(), reason='shim_exec is not built')
 
 
 @pytest.fixture
@@ -155,9 +155,9 @@ def test_queries_are_answered(shim):
 
 
 def test_undo_calls_the_backend(shim, tmp_path):
-    subprocess.run([str(SHIM), '--undo', '--kind', 'exec', '--state-dir', str(tmp_path)], check=True)
+    subprocess.run([str(SHIM_EXEC), '--undo', '--kind', 'exec', '--state-dir', str(tmp_path)], check=True)
     assert (tmp_path / 'undone').exists()
-    assert subprocess.run([str(SHIM), '--undo', '--kind', 'what', '--state-dir', str(tmp_path)],
+    assert subprocess.run([str(SHIM_EXEC), '--undo', '--kind', 'what', '--state-dir', str(tmp_path)],
                           capture_output=True).returncode == 1
 
 

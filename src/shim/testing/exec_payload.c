@@ -284,13 +284,3 @@ const struct payload_ops exec_payload_ops = { .name = "exec",
 					      .query = exec_query,
 					      .free = exec_free,
 					      .undo = exec_undo };
-
-const struct payload_ops exec_as_container_ops = { .name = "container",
-						   .start = exec_start,
-						   .exec = exec_exec,
-						   .signal = exec_signal,
-						   .resize = exec_resize,
-						   .freeze = exec_freeze,
-						   .query = exec_query,
-						   .free = exec_free,
-						   .undo = exec_undo };

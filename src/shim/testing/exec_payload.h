@@ -4,16 +4,13 @@
 
 /*
  * A payload for tests of the shim: a plain program on the host, without any
- * isolation.  plan.json: {"exec": {"args": [...], "fail": "text"}}, or else the
- * process of its guest.oci part.  Freezing is SIGSTOP.
+ * isolation.  plan.json: {"exec": {"args": [...], "fail": "text"}}.
+ * Freezing is SIGSTOP.
  */
 
 #include "backend/payload.h"
 
 /* The table; kind "exec". */
 extern const struct payload_ops exec_payload_ops;
-
-/* The same as kind "container", while there is no real one. */
-extern const struct payload_ops exec_as_container_ops;
 
 #endif
