@@ -2,9 +2,11 @@
 /*
  * hostel-guest: init and agent inside a VM.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest/early.h"
@@ -19,6 +21,23 @@ static struct err *start(int *ret_port)
 	return guest_open_port(ret_port);
 }
 
+/* The payload of a VM without an image: reaps, and ends when it is asked to. */
+static int pause_forever(void)
+{
+	sigset_t set;
+	int sig = 0;
+
+	sigfillset(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	while (sigwait(&set, &sig) == 0) {
+		if (sig == SIGTERM || sig == SIGINT || sig == SIGQUIT || sig == SIGHUP)
+			return 0;
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	OWN(err) struct err *e = NULL;
@@ -28,6 +47,8 @@ int main(int argc, char **argv)
 		puts("hostel-guest " HOSTEL_VERSION);
 		return 0;
 	}
+	if (argc == 2 && !strcmp(argv[1], "pause"))
+		return pause_forever();
 	if (getpid() != 1) {
 		fputs("hostel-guest is the first process of a VM; it does nothing elsewhere\n",
 		      stderr);

@@ -3,30 +3,35 @@
 #define GUEST_BOOT_H
 
 /*
- * Boot: what the START of the payload brings, and making the machine as it says: root,
- * files, host name, network.  The document:
+ * Boot: what the START of the payload brings, and making the machine as it says.  The
+ * document:
  *
  *	{ "guest": { the plan's guest half (model/plan.h) },
  *	  "image": true, "readonly": false,   is there an image to mount?
  *	  "seccomp": "hex digits of the BPF" }
+ *
+ * From it comes GUEST_STATE/plan.json, a plan of a container whose host is this VM: ctr's
+ * payload half starts it as it starts any other.
  *
  * Context: pid 1 of a VM; blocks.
  */
 
 #include "json/json.h"
 #include "util/err.h"
-#include "util/str.h"
 
-struct guest_boot {
-	json_t *doc;
-	struct str bpf; /* empty: no filter */
-};
+#define GUEST_STATE "/run/hostel"
 
-/** guest_boot() - @ret: kept for the life of the VM */
-struct err *guest_boot(json_t *doc, struct guest_boot **ret) MUST_USE;
+/**
+ * guest_plan() - the container's plan; pure
+ * @doc:     as above
+ * @ret:     new reference
+ * @ret_bpf: bytes of the filter, owned by the caller; empty: none
+ * Return: NULL, or ERR_INVALID.
+ */
+struct err *guest_plan(const json_t *doc, json_t **ret, struct str *ret_bpf) MUST_USE;
 
-/** guest_boot_config() - the plan's guest object, borrowed; NULL when @b is NULL */
-const json_t *guest_boot_config(const struct guest_boot *b);
+/** guest_boot() - disks, files, host name, network, and the plan in GUEST_STATE */
+struct err *guest_boot(const json_t *doc) MUST_USE;
 
 /** guest_oom_kills() - how many processes the kernel has killed for memory so far */
 int64_t guest_oom_kills(void);

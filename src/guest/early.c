@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "guest/root.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -109,16 +110,18 @@ static struct err *move_to_new_root(const char *path)
 	return NULL;
 }
 
-/* Programs that the initramfs brought for a VM without an image. */
-static void keep_programs(void)
+/* Only a VM without an image gets programs with its initramfs. */
+static void keep_busybox(void)
 {
-	if (rename("/bin", NEW_ROOT "/bin") < 0 && errno == EXDEV)
-		(void)mount("/bin", NEW_ROOT "/bin", NULL, MS_BIND, NULL);
+	if (access("/bin/busybox", X_OK) < 0)
+		return;
+	err_free(fd_mkdirs(NEW_ROOT GUEST_IDLE "/bin"));
+	err_free(guest_copy_file("/bin/busybox", NEW_ROOT GUEST_IDLE "/bin/busybox", 0755));
 }
 
 struct err *guest_leave_initramfs(void)
 {
-	static const char *const dirs[] = { "/run", "/tmp", "/etc", "/mnt", "/bin", "/root" };
+	static const char *const dirs[] = { "/run", "/tmp", "/etc", "/mnt" };
 	static const char *const moved[] = { "/dev", "/proc", "/sys" };
 	OWN(fd) int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
@@ -134,7 +137,7 @@ struct err *guest_leave_initramfs(void)
 		if (mkdir(path, 0755) < 0)
 			return err_sys(errno, "create %s", path);
 	}
-	keep_programs();
+	keep_busybox();
 	for (size_t i = 0; i < ARRAY_SIZE(moved); i++)
 		TRY(move_to_new_root(moved[i]));
 	if (chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||

@@ -3,24 +3,45 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/port.h"
-#include "guest/guest_int.h"
-#include "guest/process.h"
+#include "ctr/payload.h"
+#include "guest/boot.h"
 #include "guest/root.h"
 #include "guest/stats.h"
 #include "util/fd.h"
 #include "util/mem.h"
+
+struct session {
+	struct session *next;
+	struct guest *guest;
+	uint16_t id;
+	char exec_id[8]; /* the number as text: ctr's name for it */
+	struct str text; /* JSON so far */
+	int n_open;      /* sources not at their end */
+	bool is_started, is_over;
+	struct agent_source *out, *err;
+	struct agent_sink *in;
+};
+
+struct guest {
+	struct poller *poller;
+	struct agent_port *port;
+	struct session *sessions;
+	struct payload_host host;
+	struct payload *payload; /* ctr's */
+	bool is_done;
+	int64_t oom_kills;
+};
+
+/* ---- sessions ---- */
 
 static struct session *session_get(struct guest *g, uint16_t id)
 {
@@ -30,11 +51,15 @@ static struct session *session_get(struct guest *g, uint16_t id)
 	return NULL;
 }
 
-static struct session *session_new(struct guest *g, uint16_t id)
+static struct session *session_need(struct guest *g, uint16_t id)
 {
-	struct session *s = xnew(struct session);
+	struct session *s = session_get(g, id);
 
-	*s = (struct session) { .next = g->sessions, .guest = g, .id = id, .master = -1 };
+	if (s)
+		return s;
+	s = xnew(struct session);
+	*s = (struct session) { .next = g->sessions, .guest = g, .id = id };
+	snprintf(s->exec_id, sizeof(s->exec_id), "%u", id);
 	g->sessions = s;
 	return s;
 }
@@ -50,34 +75,36 @@ static void session_free(struct session *s)
 	agent_source_free(s->out);
 	agent_source_free(s->err);
 	agent_sink_free(s->in);
-	own_fd_release(&s->master);
 	free(s);
 }
 
 /* An exec's session ends when its process is gone and its output is at its end. */
-static void session_sweep(struct guest *g)
+static void sweep(struct session *s)
 {
-	struct session *next;
-
-	for (struct session *s = g->sessions; s; s = next) {
-		next = s->next;
-		if (s->id && s->is_over && !s->n_open)
-			session_free(s);
-	}
+	if (s->id && s->is_over && !s->n_open)
+		session_free(s);
 }
 
 static void on_source_ended(void *arg)
 {
-	((struct session *)arg)->n_open--;
+	struct session *s = arg;
+
+	s->n_open--;
+	sweep(s);
+}
+
+static struct agent_pump pump_of(struct session *s, enum agent_stream stream, int fd)
+{
+	return (struct agent_pump) { .port = s->guest->port,
+				     .poller = s->guest->poller,
+				     .session = s->id,
+				     .stream = stream,
+				     .fd = fd };
 }
 
 static struct agent_source *new_source(struct session *s, enum agent_stream stream, int fd)
 {
-	const struct agent_pump how = { .port = s->guest->port,
-					.poller = s->guest->poller,
-					.session = s->id,
-					.stream = stream,
-					.fd = fd };
+	const struct agent_pump how = pump_of(s, stream, fd);
 
 	if (fd < 0)
 		return NULL;
@@ -85,98 +112,38 @@ static struct agent_source *new_source(struct session *s, enum agent_stream stre
 	return agent_source_new(&how, on_source_ended, s);
 }
 
-static void carry(struct session *s, const struct guest_started *st, bool is_tty)
+static void carry(struct session *s, const struct payload_io *io)
 {
-	const struct agent_pump in = { .port = s->guest->port,
-				       .poller = s->guest->poller,
-				       .session = s->id,
-				       .stream = AGENT_IN,
-				       .fd = st->in };
+	int in = io->in >= 0 && io->in == io->out ? fcntl(io->in, F_DUPFD_CLOEXEC, 3) : io->in;
+	const struct agent_pump how = pump_of(s, AGENT_IN, in);
 
-	s->pid = st->pid;
-	s->master = is_tty ? fcntl(st->out, F_DUPFD_CLOEXEC, 3) : -1;
-	s->in = st->in >= 0 ? agent_sink_new(&in) : NULL;
-	s->out = new_source(s, AGENT_OUT, st->out);
-	s->err = new_source(s, AGENT_ERR, st->err);
-}
-
-static void send_u32(struct guest *g, enum agent_type type, uint16_t session, uint32_t v)
-{
-	uint8_t body[4];
-
-	agent_port_send(g->port, type, AGENT_IN, session, body, agent_put_u32(body, v));
-}
-
-/* ---- starts ---- */
-
-static struct err *load_json(struct session *s, json_t **ret)
-{
-	OWN(str) struct str text = s->text;
-
-	s->text = (struct str) { 0 };
-	return jx_parse(text.len ? text.buf : "{}", text.len ? text.len : 2, ret);
-}
-
-static struct err *start_exec(struct session *s, const struct agent_start *how)
-{
-	struct guest *g = s->guest;
-	const struct session *main = session_get(g, 0);
-	OWN(json) json_t *process = NULL;
-	struct guest_started st;
-	struct guest_process p;
-
-	TRY(load_json(s, &process));
-	p = (struct guest_process) { .config = guest_boot_config(g->boot),
-				     .process = process,
-				     .user = jx_str(process, "user", ""),
-				     .groups = json_object_get(process, "groups"),
-				     .bpf = g->boot->bpf.buf,
-				     .bpf_len = g->boot->bpf.len,
-				     .join = main && !g->is_idle ? main->pid : 0,
-				     .in_guest = g->is_idle,
-				     .is_tty = how->flags & AGENT_START_TTY,
-				     .has_stdin = how->flags & AGENT_START_STDIN,
-				     .rows = how->rows,
-				     .cols = how->cols };
-	if (!main || (!g->is_idle && !main->pid))
-		return err_new(ERR_STATE, "the payload does not run");
-	TRY(guest_process_start(&p, &st));
-	carry(s, &st, p.is_tty);
-	return NULL;
-}
-
-static struct err *start_payload(struct session *s, const struct agent_start *how)
-{
-	struct guest *g = s->guest;
-	OWN(json) json_t *doc = NULL;
-	struct guest_started st;
-	struct guest_process p;
-	const json_t *config;
-
-	TRY(load_json(s, &doc));
-	TRY(guest_boot(doc, &g->boot));
-	if (how->flags & AGENT_START_IDLE) {
-		g->is_idle = true;
-		return NULL;
-	}
-	config = guest_boot_config(g->boot);
-	p = (struct guest_process) { .config = config,
-				     .process =
-					 json_object_get(json_object_get(config, "oci"), "process"),
-				     .user = jx_str(config, "user", ""),
-				     .groups = json_object_get(config, "groups"),
-				     .bpf = g->boot->bpf.buf,
-				     .bpf_len = g->boot->bpf.len,
-				     .is_tty = how->flags & AGENT_START_TTY,
-				     .has_stdin = how->flags & AGENT_START_STDIN,
-				     .rows = how->rows,
-				     .cols = how->cols };
-	TRY(guest_process_start(&p, &st));
-	carry(s, &st, p.is_tty);
-	return NULL;
+	s->is_started = true;
+	s->in = in >= 0 ? agent_sink_new(&how) : NULL;
+	s->out = new_source(s, AGENT_OUT, io->out);
+	s->err = new_source(s, AGENT_ERR, io->err);
 }
 
 /* ---- the end ---- */
+
+/* The host makes room for what is left when it hears EXITED: it must come first. */
+static void finish(struct guest *g, int code, uint32_t flags)
+{
+	struct session *s = session_need(g, 0);
+	uint8_t body[8];
+
+	agent_port_send(g->port, AGENT_EXITED, AGENT_IN, 0, body,
+			agent_put_exited(body, (uint32_t)code, flags));
+	(void)kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	if (s->out)
+		agent_source_rest(s->out);
+	if (s->err)
+		agent_source_rest(s->err);
+	guest_unmount();
+	agent_port_send(g->port, AGENT_BYE, AGENT_IN, 0, NULL, 0);
+	g->is_done = true;
+}
 
 static bool oom_happened(struct guest *g)
 {
@@ -187,63 +154,110 @@ static bool oom_happened(struct guest *g)
 	return yes;
 }
 
-/* Nothing may come between EXITED and the rest: the host makes room for it at EXITED. */
-static void finish(struct guest *g, struct session *main, uint32_t code, uint32_t flags)
-{
-	uint8_t body[8];
-
-	agent_port_send(g->port, AGENT_EXITED, AGENT_IN, 0, body,
-			agent_put_exited(body, code, flags));
-	(void)kill(-1, SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
-	if (main->out)
-		agent_source_rest(main->out);
-	if (main->err)
-		agent_source_rest(main->err);
-	guest_unmount_root();
-	agent_port_send(g->port, AGENT_BYE, AGENT_IN, 0, NULL, 0);
-	g->is_done = true;
-}
-
-static uint32_t code_of(int status)
-{
-	return (uint32_t)(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-}
-
-static void session_exited(struct session *s, int status)
+static void send_exited(struct session *s, int code)
 {
 	struct guest *g = s->guest;
-	bool oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && oom_happened(g);
+	bool oom = code == 128 + SIGKILL && oom_happened(g);
 	uint8_t body[8];
 
 	if (oom)
 		agent_port_send(g->port, AGENT_OOM, AGENT_IN, s->id, NULL, 0);
-	s->pid = 0;
+	s->is_over = true;
 	if (!s->id) {
-		finish(g, s, code_of(status), oom ? AGENT_EXITED_OOM : 0);
+		finish(g, code, oom ? AGENT_EXITED_OOM : 0);
 		return;
 	}
-	s->is_over = true;
 	agent_port_send(g->port, AGENT_EXITED, AGENT_IN, s->id, body,
-			agent_put_exited(body, code_of(status), oom ? AGENT_EXITED_OOM : 0));
+			agent_put_exited(body, (uint32_t)code, oom ? AGENT_EXITED_OOM : 0));
+	sweep(s);
 }
 
-static void on_sigchld(void *arg, short revents)
+/* ---- what ctr tells ---- */
+
+static void send_started(struct session *s, pid_t pid)
+{
+	uint8_t body[4];
+
+	agent_port_send(s->guest->port, AGENT_STARTED, AGENT_IN, s->id, body,
+			agent_put_u32(body, (uint32_t)pid));
+}
+
+static void send_failed(struct session *s, int kind, const char *text)
+{
+	agent_port_send_text(s->guest->port, AGENT_FAILED, s->id, (uint32_t)kind, text);
+	if (s->id)
+		session_free(s);
+}
+
+static void on_event(void *arg, const struct payload_event *ev)
 {
 	struct guest *g = arg;
-	struct signalfd_siginfo info;
-	int status;
-	pid_t pid;
+	struct session *s = session_get(g, ev->exec_id ? (uint16_t)atoi(ev->exec_id) : 0);
 
-	(void)!read(g->signals, &info, sizeof(info));
-	while (!g->is_done && (pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (struct session *s = g->sessions; s; s = s->next)
-			if (s->pid == pid) {
-				session_exited(s, status);
-				break;
-			}
-	session_sweep(g);
+	if (!s || g->is_done)
+		return;
+	switch (ev->type) {
+	case PAYLOAD_STARTED:
+	case PAYLOAD_EXEC_STARTED:
+		/* before any DATA */
+		send_started(s, ev->pid);
+		carry(s, &ev->io);
+		return;
+	case PAYLOAD_START_FAILED:
+	case PAYLOAD_EXEC_FAILED:
+		send_failed(s, ev->err_kind, ev->text ? ev->text : "the start failed");
+		return;
+	case PAYLOAD_EXITED:
+	case PAYLOAD_EXEC_EXITED:
+		send_exited(s, ev->code);
+		return;
+	case PAYLOAD_OOM:
+		agent_port_send(g->port, AGENT_OOM, AGENT_IN, 0, NULL, 0);
+		return;
+	}
+}
+
+/* ---- starts ---- */
+
+static struct err *start_payload(struct session *s, const struct agent_start *how)
+{
+	struct guest *g = s->guest;
+	OWN(str) struct str text = s->text;
+	OWN(json) json_t *doc = NULL;
+
+	s->text = (struct str) { 0 };
+	TRY(jx_parse(text.len ? text.buf : "", text.len, &doc));
+	TRY(guest_boot(doc));
+	g->host = (struct payload_host) { .id = "payload",
+					  .state_dir = GUEST_STATE,
+					  .run_dir = GUEST_STATE,
+					  .is_tty = how->flags & AGENT_START_TTY,
+					  .has_stdin = how->flags & AGENT_START_STDIN,
+					  .rows = how->rows,
+					  .cols = how->cols,
+					  .poller = g->poller,
+					  .event = on_event,
+					  .arg = g };
+	return ctr_payload_ops.start(&g->host, &g->payload);
+}
+
+static struct err *start_exec(struct session *s, const struct agent_start *how)
+{
+	struct guest *g = s->guest;
+	OWN(str) struct str text = s->text;
+	OWN(fd) int fd = memfd_create("process", MFD_CLOEXEC);
+
+	s->text = (struct str) { 0 };
+	if (fd < 0)
+		return err_sys(errno, "memfd");
+	if (!g->payload)
+		return err_new(ERR_STATE, "the payload does not run");
+	TRY(fd_write_all(fd, text.len ? text.buf : "", text.len));
+	TRY(ctr_payload_ops.exec(g->payload, s->exec_id, fd, how->flags & AGENT_START_TTY,
+				 how->flags & AGENT_START_STDIN));
+	if (how->rows)
+		err_free(ctr_payload_ops.resize(g->payload, s->exec_id, how->rows, how->cols));
+	return NULL;
 }
 
 /* ---- frames ---- */
@@ -259,32 +273,23 @@ static void on_hello(struct guest *g, const struct agent_frame *f)
 
 static void on_text(struct guest *g, const struct agent_frame *f)
 {
-	struct session *s = session_get(g, f->session);
+	struct session *s = session_need(g, f->session);
 
-	if (!s)
-		s = session_new(g, f->session);
 	if (s->text.len + f->len <= AGENT_TEXT_MAX)
 		str_add(&s->text, f->body, f->len);
 }
 
 static void on_start(struct guest *g, const struct agent_frame *f)
 {
-	struct session *s = session_get(g, f->session);
+	struct session *s = session_need(g, f->session);
 	struct agent_start how;
 	OWN(err) struct err *e = NULL;
 
-	if (!s)
-		s = session_new(g, f->session);
-	if (s->pid || s->is_over || !agent_get_start(f, &how))
+	if (s->is_started || !agent_get_start(f, &how))
 		return;
 	e = s->id ? start_exec(s, &how) : start_payload(s, &how);
-	if (!e) {
-		send_u32(g, AGENT_STARTED, s->id, (uint32_t)s->pid);
-		return;
-	}
-	agent_port_send_text(g->port, AGENT_FAILED, s->id, err_kind(e), err_text(e));
-	if (s->id)
-		session_free(s);
+	if (e)
+		send_failed(s, err_kind(e), err_text(e));
 }
 
 static void on_data(struct guest *g, const struct agent_frame *f)
@@ -313,26 +318,27 @@ static void on_credit(struct guest *g, const struct agent_frame *f)
 		agent_port_reject(g->port, "the host granted too much");
 }
 
+static const char *exec_id_of(const struct session *s)
+{
+	return s->id ? s->exec_id : NULL;
+}
+
 static void on_signal(struct guest *g, const struct agent_frame *f)
 {
 	struct session *s = session_get(g, f->session);
 	uint32_t signum;
 
-	if (!s || !agent_get_u32(f, &signum))
-		return;
-	if (s->pid)
-		(void)kill(s->pid, (int)signum);
-	else if (!s->id && g->is_idle && signum != SIGWINCH)
-		finish(g, s, 0, 0);
+	if (s && g->payload && agent_get_u32(f, &signum))
+		err_free(ctr_payload_ops.signal(g->payload, exec_id_of(s), (int)signum));
 }
 
 static void on_resize(struct guest *g, const struct agent_frame *f)
 {
 	struct session *s = session_get(g, f->session);
-	struct winsize size = { 0 };
+	uint16_t rows, cols;
 
-	if (s && s->master >= 0 && agent_get_size(f, &size.ws_row, &size.ws_col))
-		(void)ioctl(s->master, TIOCSWINSZ, &size);
+	if (s && g->payload && agent_get_size(f, &rows, &cols))
+		err_free(ctr_payload_ops.resize(g->payload, exec_id_of(s), rows, cols));
 }
 
 static void on_query(struct guest *g, const struct agent_frame *f)
@@ -360,12 +366,12 @@ static void on_query(struct guest *g, const struct agent_frame *f)
 
 static void on_shutdown(struct guest *g, const struct agent_frame *f)
 {
-	struct session *s = session_get(g, 0);
+	const struct session *s = session_get(g, 0);
 
-	if (s && s->pid)
-		(void)kill(s->pid, SIGKILL);
+	if (s && s->is_started && !s->is_over)
+		err_free(ctr_payload_ops.signal(g->payload, NULL, SIGKILL));
 	else
-		finish(g, s ? s : session_new(g, 0), 0, 0);
+		finish(g, 0, 0);
 }
 
 static void on_time(struct guest *g, const struct agent_frame *f)
@@ -402,7 +408,7 @@ static void on_broken(void *arg, const char *why)
 	struct guest *g = arg;
 
 	(void)kill(-1, SIGKILL);
-	guest_unmount_root();
+	guest_unmount();
 	g->is_done = true;
 }
 
@@ -410,14 +416,8 @@ void guest_serve(int port)
 {
 	static const struct agent_port_ops ops = { .frame = on_frame, .broken = on_broken };
 	struct guest g = { .poller = poller_new() };
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	g.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	(void)poll_watch_new(g.poller, g.signals, POLLIN, on_sigchld, &g);
 	g.port = agent_port_new(g.poller, port, &ops, &g);
 	g.oom_kills = guest_oom_kills();
 	agent_port_hello(g.port);

@@ -4,19 +4,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/fd.h"
 #include "util/mem.h"
-#include "util/str.h"
-
-#define LOWER "/run/image"
-#define DISK  "/run/disk"
 
 static bool has_serial(const char *disk, const char *serial)
 {
@@ -53,87 +50,74 @@ static struct err *mount_disk(const char *serial, const char *target, const char
 	char dev[300];
 
 	TRY(find_disk(serial, dev, sizeof(dev)));
-	if (mkdir(target, 0755) < 0 && errno != EEXIST)
-		return err_sys(errno, "create %s", target);
+	TRY(fd_mkdirs(target));
 	if (mount(dev, target, type, flags, options) < 0)
 		return err_sys(errno, "mount %s on %s", serial, target);
 	return NULL;
 }
 
-static struct err *make_dirs(const char *const *dirs, size_t n)
+struct err *guest_mount_image(bool is_readonly)
 {
-	for (size_t i = 0; i < n; i++)
-		if (mkdir(dirs[i], 0755) < 0 && errno != EEXIST)
-			return err_sys(errno, "create %s", dirs[i]);
-	return NULL;
-}
-
-struct err *guest_mount_root(bool is_readonly)
-{
-	static const char *const dirs[] = { DISK "/upper", DISK "/work", GUEST_ROOT };
-
+	TRY(mount_disk(GUEST_SERIAL_IMAGE, GUEST_IMAGE, "erofs", MS_RDONLY, NULL));
 	if (is_readonly)
-		return mount_disk(GUEST_DISK_IMAGE, GUEST_ROOT, "erofs", MS_RDONLY, NULL);
-	TRY(mount_disk(GUEST_DISK_IMAGE, LOWER, "erofs", MS_RDONLY, NULL));
-	/* Inode tables are made when used: no background thread zeroes them, at no gain here. */
-	TRY(mount_disk(GUEST_DISK_RW, DISK, "ext4", MS_NOATIME, "noinit_itable"));
-	TRY(make_dirs(dirs, ARRAY_SIZE(dirs)));
-	if (mount("overlay", GUEST_ROOT, "overlay", 0,
-		  "lowerdir=" LOWER ",upperdir=" DISK "/upper,workdir=" DISK "/work") < 0)
-		return err_sys(errno, "mount overlay");
-	return NULL;
+		return fd_mkdirs(GUEST_DISK);
+	/* Inode tables are zero in a new sparse file: no thread needs to zero them. */
+	return mount_disk(GUEST_SERIAL_RW, GUEST_DISK, "ext4", MS_NOATIME, "noinit_itable");
 }
 
-void guest_unmount_root(void)
+struct err *guest_copy_file(const char *from, const char *to, unsigned mode)
 {
-	static const char *const targets[] = { GUEST_ROOT, DISK, LOWER };
+	OWN(fd) int in = open(from, O_RDONLY | O_CLOEXEC);
+	OWN(fd) int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	ssize_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
-		(void)umount2(targets[i], i ? 0 : MNT_DETACH);
-	sync();
+	if (in < 0 || out < 0)
+		return err_sys(errno, "copy %s to %s", from, to);
+	while ((n = sendfile(out, in, NULL, 1 << 20)) > 0)
+		;
+	return n < 0 ? err_sys(errno, "copy %s to %s", from, to) : NULL;
 }
 
-static int open_below(int root, const char *path, uint64_t flags, uint64_t mode)
+/* busybox knows its own applets. */
+static void install_busybox(void)
 {
-	struct open_how how = { .flags = flags | O_CLOEXEC,
-				.mode = mode,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	pid_t pid;
 
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-}
-
-/* The file's folder is made if it is missing; it is one level deep (/etc) in all our files. */
-static struct err *write_file(int root, const json_t *file)
-{
-	const char *path = jx_str(file, "path", "");
-	const char *content = jx_str(file, "content", "");
-	const char *slash = strrchr(path, '/');
-	unsigned mode = (unsigned)jx_int(file, "mode", 0644) & 07777;
-	OWN(mem) char *dir = NULL;
-	OWN(fd) int fd = -1;
-
-	if (path[0] != '/' || !slash[1])
-		return err_new(ERR_INVALID, "file %s: not an absolute path", path);
-	dir = xstrndup(path, (size_t)(slash - path));
-	(void)mkdirat(root, dir + (dir[0] == '/'), 0755);
-	fd = open_below(root, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
-	if (fd < 0)
-		return err_sys(errno, "write %s", path);
-	(void)fchmod(fd, mode);
-	return fd_write_all(fd, content, strlen(content));
-}
-
-struct err *guest_write_files(const json_t *files)
-{
-	OWN(fd) int root = open(GUEST_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	json_t *file;
-	size_t i;
-
-	if (root < 0)
-		return err_sys(errno, "open " GUEST_ROOT);
-	json_array_foreach(files, i, file)
-	{
-		TRY(write_file(root, file));
+	if (access(GUEST_IDLE "/bin/busybox", X_OK) < 0)
+		return;
+	pid = fork();
+	if (!pid) {
+		if (chroot(GUEST_IDLE) == 0)
+			execl("/bin/busybox", "busybox", "--install", "-s", "/bin", NULL);
+		_exit(1);
 	}
+	(void)waitpid(pid, NULL, 0);
+}
+
+struct err *guest_make_idle(void)
+{
+	static const char *const dirs[] = { "/bin", "/sbin", "/etc", "/root", "/tmp", "/run" };
+	static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n";
+	static const char group[] = "root:x:0:\n";
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), GUEST_IDLE "%s", dirs[i]);
+		TRY(fd_mkdirs(path));
+	}
+	TRY(guest_copy_file("/proc/self/exe", GUEST_IDLE "/sbin/init", 0755));
+	TRY(fd_write_file(AT_FDCWD, GUEST_IDLE "/etc/passwd", passwd, strlen(passwd), 0644));
+	TRY(fd_write_file(AT_FDCWD, GUEST_IDLE "/etc/group", group, strlen(group), 0644));
+	install_busybox();
 	return NULL;
+}
+
+void guest_unmount(void)
+{
+	if (umount2(GUEST_DISK, 0) == 0)
+		return;
+	/* Something still holds it: at least nothing more is written. */
+	sync();
+	(void)mount(NULL, GUEST_DISK, NULL, MS_REMOUNT | MS_RDONLY, NULL);
 }

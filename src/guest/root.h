@@ -3,29 +3,34 @@
 #define GUEST_ROOT_H
 
 /*
- * Root: the instance's root file system inside its VM: the image's EROFS (virtio disk
- * with the serial GUEST_DISK_IMAGE), under an overlay whose upper folder lies on the
- * instance's own ext4 disk (GUEST_DISK_RW).
+ * Root: the disks of an instance inside its VM: the image's EROFS (virtio disk with the
+ * serial GUEST_SERIAL_IMAGE) and the instance's own ext4 (GUEST_SERIAL_RW).  ctr's code
+ * makes an overlay of them, in the payload's own mount namespace.
  *
  * Context: pid 1 of a VM; blocks.
  */
 
 #include <stdbool.h>
 
-#include "json/json.h"
 #include "util/err.h"
 
-#define GUEST_DISK_IMAGE "hostel-image"
-#define GUEST_DISK_RW    "hostel-rw"
-#define GUEST_ROOT       "/run/root"
+#define GUEST_SERIAL_IMAGE "hostel-image"
+#define GUEST_SERIAL_RW    "hostel-rw"
 
-/** guest_mount_root() - mount it all at GUEST_ROOT; @is_readonly: without the upper folder */
-struct err *guest_mount_root(bool is_readonly) MUST_USE;
+#define GUEST_IMAGE "/run/image" /* where they are mounted */
+#define GUEST_DISK  "/run/disk"
+#define GUEST_IDLE  "/run/idle" /* root of a VM without an image: busybox, if it was brought */
 
-/** guest_unmount_root() - everything is unmounted, or read-only at least, and on disk */
-void guest_unmount_root(void);
+/** guest_mount_image() - the image, and the disk too unless @is_readonly (a tmpfs stands for it) */
+struct err *guest_mount_image(bool is_readonly) MUST_USE;
 
-/** guest_write_files() - the plan's guest.files below GUEST_ROOT; links are never followed out */
-struct err *guest_write_files(const json_t *files) MUST_USE;
+/** guest_make_idle() - the root of a VM that has no image */
+struct err *guest_make_idle(void) MUST_USE;
+
+/** guest_unmount() - everything is unmounted, or read-only at least, and on disk */
+void guest_unmount(void);
+
+/** guest_copy_file() - a whole file; folders are not made */
+struct err *guest_copy_file(const char *from, const char *to, unsigned mode) MUST_USE;
 
 #endif
