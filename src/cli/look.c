@@ -34,8 +34,7 @@ struct err *cmd_logs(struct cli *c, const struct args *a)
 	OWN(reply) struct hostel_reply *r = NULL;
 	const char *tail = args_text(a, "tail");
 	OWN(mem)
-	char *since = moment(args_text(a, "since")),
-	     *until = moment(args_text(a, "until"));
+	char *since = moment(args_text(a, "since")), *until = moment(args_text(a, "until"));
 	OWN(mem) char *path = NULL;
 
 	TRY(cli_call(c, "GET", NULL, &doc, "/containers/%s/json", a->rest[0]));
@@ -234,8 +233,7 @@ struct err *cmd_events(struct cli *c, const struct args *a)
 {
 	OWN(reply) struct hostel_reply *r = NULL;
 	OWN(mem)
-	char *since = moment(args_text(a, "since")),
-	     *until = moment(args_text(a, "until"));
+	char *since = moment(args_text(a, "since")), *until = moment(args_text(a, "until"));
 	OWN(mem) char *filters = filters_text(a);
 	OWN(mem)
 	char *path = cli_path("/events?since=%s&until=%s&filters=%s", since, until, filters);

@@ -19,14 +19,27 @@ bool show_wants_json(const struct args *a)
 	return streq(args_text(a, "format"), "json");
 }
 
+/* A member by its name, else by its name in any case: Docker writes Name, we write name. */
+static const json_t *member(const json_t *doc, const char *name)
+{
+	const json_t *found = json_object_get(doc, name);
+	const char *key;
+	json_t *value;
+
+	if (found)
+		return found;
+	json_object_foreach((json_t *)(uintptr_t)doc, key,
+			    value) if (!strcasecmp(key, name)) return value;
+	return NULL;
+}
+
 /* ".A.B" of a document; borrowed */
 static const json_t *look_up(const json_t *doc, char *path)
 {
 	char *save = NULL;
 
 	for (char *p = strtok_r(path, ".", &save); p && doc; p = strtok_r(NULL, ".", &save))
-		doc = json_is_array(doc) ? json_array_get(doc, (size_t)atoi(p))
-					 : json_object_get(doc, p);
+		doc = json_is_array(doc) ? json_array_get(doc, (size_t)atoi(p)) : member(doc, p);
 	return doc;
 }
 
