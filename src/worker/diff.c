@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "sys/path.h"
+#include "util/fd.h"
+#include "util/mem.h"
+#include "worker/files.h"
+#include "worker/jail.h"
+#include "worker/view.h"
+
+enum kind { MODIFIED, ADDED, DELETED }; /* Docker's numbers */
+
+struct diff {
+	int lower_fd; /* the image, merged */
+	json_t *changes;
+};
+
+static void add_change(struct diff *d, const char *path, enum kind kind)
+{
+	json_t *c = json_object();
+
+	jx_set_str(c, "Path", path);
+	json_object_set_new(c, "Kind", json_integer(kind));
+	json_array_append_new(d->changes, c);
+}
+
+static bool is_opaque(int fd)
+{
+	char value[2];
+
+	return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) >= 1 &&
+	       *value == 'y';
+}
+
+static bool in_lower(const struct diff *d, const char *path, struct stat *st)
+{
+	OWN(mem) char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+	OWN(fd) int fd = -1;
+
+	*slash = '\0';
+	fd = path_open_beneath(d->lower_fd, *dir ? dir + 1 : ".", O_PATH | O_DIRECTORY);
+	return fd >= 0 && fstatat(fd, slash + 1, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool same_dir(const struct stat *a, const struct stat *b)
+{
+	return S_ISDIR(a->st_mode) && S_ISDIR(b->st_mode) && a->st_mode == b->st_mode &&
+	       a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static struct err *walk(struct diff *d, int fd, const char *path, bool opaque);
+
+/* A folder is listed when it, or something in it, was changed. */
+static struct err *one_dir(struct diff *d, int dir_fd, const char *name, const char *path,
+			   const struct stat *st, bool opaque)
+{
+	OWN(fd) int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool own_opaque = opaque || (fd >= 0 && is_opaque(fd));
+	size_t at = json_array_size(d->changes);
+	struct stat lower;
+	bool below;
+
+	if (fd < 0)
+		return errno == ENOENT ? NULL : err_sys(errno, "%s", path);
+	below = !opaque && in_lower(d, path, &lower);
+	add_change(d, path, below ? MODIFIED : ADDED);
+	TRY(walk(d, TAKE_FD(fd), path, own_opaque || !below));
+	if (below && !own_opaque && same_dir(&lower, st) && json_array_size(d->changes) == at + 1)
+		json_array_remove(d->changes, at);
+	return NULL;
+}
+
+static struct err *one(struct diff *d, int dir_fd, const char *name, const char *path, bool opaque)
+{
+	struct stat st, lower;
+	bool below;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? NULL : err_sys(errno, "%s", path);
+	if (S_ISDIR(st.st_mode))
+		return one_dir(d, dir_fd, name, path, &st, opaque);
+	below = !opaque && in_lower(d, path, &lower);
+	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0)) {
+		if (below)
+			add_change(d, path, DELETED);
+		return NULL;
+	}
+	add_change(d, path, below ? MODIFIED : ADDED);
+	return NULL;
+}
+
+/* Consumes @fd.  @opaque: nothing of the image shows through here. */
+static struct err *walk(struct diff *d, int fd, const char *path, bool opaque)
+{
+	DIR *dir = fdopendir(fd);
+	struct err *e = NULL;
+	struct dirent *ent;
+
+	if (!dir) {
+		e = err_sys(errno, "read %s", path);
+		close(fd);
+		return e;
+	}
+	while (!e && (ent = readdir(dir))) {
+		if (streq(ent->d_name, ".") || streq(ent->d_name, ".."))
+			continue;
+		OWN(mem) char *child = xasprintf("%s/%s", path, ent->d_name);
+
+		e = one(d, fd, ent->d_name, child, opaque);
+	}
+	closedir(dir);
+	return e;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(jx_str(*(json_t *const *)a, "Path", ""),
+		      jx_str(*(json_t *const *)b, "Path", ""));
+}
+
+static json_t *sorted(const json_t *changes)
+{
+	size_t n = json_array_size(changes);
+	OWN(mem) json_t **list = xcalloc(n + 1, sizeof(*list));
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = json_array_get(changes, i);
+	qsort(list, n, sizeof(*list), by_path);
+	for (size_t i = 0; i < n; i++)
+		json_array_append(a, list[i]);
+	return a;
+}
+
+struct err *files_diff(struct job *j, const char *path, json_t **ret_done)
+{
+	const json_t *rootfs = json_object_get(j->args, "rootfs");
+	OWN(json) json_t *changes = json_array();
+	OWN(strv) struct strv lowers = { 0 };
+	OWN(mem) char *target = NULL;
+	OWN(fd) int upper = -1;
+	OWN(fd) int lower = -1;
+
+	(void)path;
+	TRY(view_tmp(j, &target));
+	TRY(jail_private_mounts());
+	jx_strv(rootfs, "lower", &lowers);
+	TRY(view_open_upper(rootfs, target, &upper));
+	TRY(view_mount_lowers(&lowers, target));
+	lower = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lower < 0)
+		return err_sys(errno, "open image");
+	struct diff d = { .lower_fd = lower, .changes = changes };
+
+	if (upper >= 0)
+		TRY(walk(&d, TAKE_FD(upper), "", false));
+	*ret_done = json_pack("{s: o}", "changes", sorted(changes));
+	return NULL;
+}

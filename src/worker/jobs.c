@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/mem.h"
+#include "worker/job.h"
+
+static const struct job_type jobs[] = {
+	{ "load", job_load },
+	{ "import", job_import },
+	{ "files", job_files },
+	{ "remove-tree", job_remove_tree },
+	{ "volume-copy", job_volume_copy },
+	{ "erofs", job_erofs },
+};
+
+const struct job_type *job_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
+		if (streq(jobs[i].name, name))
+			return &jobs[i];
+	return NULL;
+}
