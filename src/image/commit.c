@@ -75,7 +75,7 @@ struct err *image_commit_layer(const char *root, const char *tmp, const char *di
 	if (rename(tmp, path) < 0) {
 		if (errno != EEXIST && errno != ENOTEMPTY)
 			return err_sys(errno, "layer %s", diff_id);
-		return path_remove_tree(AT_FDCWD, tmp);
+		return path_remove(tmp);
 	}
 	return NULL;
 }

@@ -67,8 +67,8 @@ bool image_layer_exists(const char *root, const char *diff_id)
 
 int64_t image_layer_bytes(const char *root, const char *diff_id)
 {
-	OWN(mem) char *path =
-	    xasprintf("%s/layers/sha256/%s/layer.json", root, oci_digest_hex(diff_id));
+	OWN(mem)
+	char *path = xasprintf("%s/layers/sha256/%s/layer.json", root, oci_digest_hex(diff_id));
 	OWN(json) json_t *j = NULL;
 	OWN(err) struct err *e = jx_load(AT_FDCWD, path, &j);
 

@@ -126,15 +126,15 @@ static struct err *set_pairs(json_t *config, const char *member, const char *arg
 
 	TRY(words(args, &list));
 	if (list.n > 1 && !strchr(list.v[0], '=')) {
-		OWN(mem) char *pair =
-		    xasprintf("%s=%s", list.v[0], skip_space(args + strlen(list.v[0])));
+		OWN(mem)
+		char *pair = xasprintf("%s=%s", list.v[0], skip_space(args + strlen(list.v[0])));
 
 		strv_done(&list);
 		strv_add(&list, pair);
 	}
 	for (size_t i = 0; i < list.n; i++) {
 		OWN(mem) char *key = NULL;
-		const char *value;
+		const char *value = "";
 
 		TRY(split_pair(list.v[i], &key, &value));
 		if (is_env)

@@ -13,8 +13,8 @@ struct err *oci_platform_parse(const char *text, struct oci_platform *ret)
 		return err_new(ERR_INVALID, "platform \"%s\" is not of the form linux/amd64", text);
 	*ret = (struct oci_platform) {
 		.os = xstrndup(text, (size_t)(slash - text)),
-		.arch = second ? xstrndup(slash + 1, (size_t)(second - slash - 1))
-			       : xstrdup(slash + 1),
+		.arch =
+		    second ? xstrndup(slash + 1, (size_t)(second - slash - 1)) : xstrdup(slash + 1),
 		.variant = xstrdup(second ? second + 1 : ""),
 	};
 	return NULL;
@@ -41,9 +41,9 @@ char *oci_platform_text(const struct oci_platform *p)
 /* Names of one architecture that are in use. */
 static const char *usual_arch(const char *arch)
 {
-	static const char *const other[][2] = {
-		{ "x86_64", "amd64" }, { "x86-64", "amd64" }, { "aarch64", "arm64" }
-	};
+	static const char *const other[][2] = { { "x86_64", "amd64" },
+						{ "x86-64", "amd64" },
+						{ "aarch64", "arm64" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(other); i++)
 		if (streq(other[i][0], arch))

@@ -5,14 +5,14 @@
 
 #include "util/mem.h"
 
-#define HUB      "docker.io"
-#define OFFICIAL "library/"
+#define HUB            "docker.io"
+#define OFFICIAL       "library/"
 #define NAME_MAX_BYTES 255
-#define TAG_MAX  128
-#define LOWER    "abcdefghijklmnopqrstuvwxyz"
-#define UPPER    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS   "0123456789"
-#define HEX      "0123456789abcdef"
+#define TAG_MAX        128
+#define LOWER          "abcdefghijklmnopqrstuvwxyz"
+#define UPPER          "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS         "0123456789"
+#define HEX            "0123456789abcdef"
 
 static struct err *bad_format(void)
 {
@@ -139,8 +139,7 @@ static struct err *check_name(const struct oci_ref *r, const char *name)
 	if (!is_domain(r->domain) || !is_path(r->path))
 		return bad_format();
 	if (strlen(r->domain) + 1 + strlen(r->path) > NAME_MAX_BYTES)
-		return err_new(ERR_INVALID,
-			       "repository name must not be more than %d characters",
+		return err_new(ERR_INVALID, "repository name must not be more than %d characters",
 			       NAME_MAX_BYTES);
 	if (strlen(name) == 64 && strspn(name, HEX) == 64)
 		return err_new(ERR_INVALID,
@@ -209,9 +208,8 @@ char *oci_ref_name(const struct oci_ref *r)
 
 	if (!streq(r->domain, HUB))
 		return xasprintf("%s/%s", r->domain, r->path);
-	return xstrdup(!strncmp(r->path, OFFICIAL, strlen(OFFICIAL)) && !strchr(rest, '/')
-			   ? rest
-			   : r->path);
+	return xstrdup(
+	    !strncmp(r->path, OFFICIAL, strlen(OFFICIAL)) && !strchr(rest, '/') ? rest : r->path);
 }
 
 char *oci_ref_familiar(const struct oci_ref *r)

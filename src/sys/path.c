@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "util/fd.h"
+#include "util/mem.h"
 
 /* Deeper folders are moved to the top before they are emptied. */
 #define DEPTH_MAX 64
@@ -149,4 +150,19 @@ struct err *path_remove_tree(int dir_fd, const char *name)
 	if (e == EISDIR)
 		return remove_dir(&r, dir_fd, name, 0);
 	return e ? err_sys(e, "remove %s", name) : NULL;
+}
+
+struct err *path_remove(const char *path)
+{
+	OWN(mem) char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+	OWN(fd) int fd = -1;
+
+	if (!slash || slash == dir || !slash[1])
+		return err_new(ERR_INVALID, "remove %s", path);
+	*slash = '\0';
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? NULL : err_sys(errno, "open %s", dir);
+	return path_remove_tree(fd, slash + 1);
 }

@@ -33,4 +33,7 @@ int path_open_beneath(int root_fd, const char *path, int flags);
  */
 struct err *path_remove_tree(int dir_fd, const char *name) MUST_USE;
 
+/** path_remove() - path_remove_tree() of a path whose folders we trust */
+struct err *path_remove(const char *path) MUST_USE;
+
 #endif

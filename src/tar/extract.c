@@ -397,10 +397,9 @@ static struct err *put_root(struct extractor *t, const struct place *p)
 static struct err *put_entry(struct extractor *t, const struct tar_entry *e)
 {
 	static struct err *(*const put[])(struct extractor *, const struct place *) = {
-		[TAR_FILE] = put_file,	   [TAR_DIR] = put_dir,
-		[TAR_SYMLINK] = put_symlink, [TAR_HARDLINK] = put_hardlink,
-		[TAR_CHAR] = put_device,   [TAR_BLOCK] = put_device,
-		[TAR_FIFO] = put_device,   [TAR_OTHER] = put_other,
+		[TAR_FILE] = put_file,         [TAR_DIR] = put_dir,     [TAR_SYMLINK] = put_symlink,
+		[TAR_HARDLINK] = put_hardlink, [TAR_CHAR] = put_device, [TAR_BLOCK] = put_device,
+		[TAR_FIFO] = put_device,       [TAR_OTHER] = put_other,
 	};
 	OWN(str) struct str path = { 0 };
 	struct place p = { .e = e, .dir_fd = t->base_fd };
@@ -421,8 +420,9 @@ static struct err *set_dir_times(struct extractor *t)
 {
 	while (t->n_times) {
 		struct dir_time *d = &t->times[t->n_times - 1];
-		OWN(fd) int fd = path_open_in_root(t->base_fd, *d->path ? d->path : ".",
-						   O_RDONLY | O_DIRECTORY);
+		OWN(fd)
+		int fd =
+		    path_open_in_root(t->base_fd, *d->path ? d->path : ".", O_RDONLY | O_DIRECTORY);
 		struct timespec ts[2];
 
 		times_of(d->mtime_ns, ts);

@@ -38,18 +38,18 @@ static void remember_link(struct tar_writer *w, const struct item *it)
 	if (it->st.st_nlink < 2 || S_ISDIR(it->st.st_mode))
 		return;
 	w->links = xrealloc(w->links, w->n_links + 1, sizeof(*w->links));
-	w->links[w->n_links++] = (struct tar_link) {
-		.dev = it->st.st_dev, .ino = it->st.st_ino, .name = xstrdup(it->name)
-	};
+	w->links[w->n_links++] = (struct tar_link) { .dev = it->st.st_dev,
+						     .ino = it->st.st_ino,
+						     .name = xstrdup(it->name) };
 }
 
 static enum tar_type type_of(mode_t mode)
 {
-	return S_ISREG(mode)   ? TAR_FILE
-	       : S_ISDIR(mode) ? TAR_DIR
-	       : S_ISLNK(mode) ? TAR_SYMLINK
-	       : S_ISCHR(mode) ? TAR_CHAR
-	       : S_ISBLK(mode) ? TAR_BLOCK
+	return S_ISREG(mode)    ? TAR_FILE
+	       : S_ISDIR(mode)  ? TAR_DIR
+	       : S_ISLNK(mode)  ? TAR_SYMLINK
+	       : S_ISCHR(mode)  ? TAR_CHAR
+	       : S_ISBLK(mode)  ? TAR_BLOCK
 	       : S_ISFIFO(mode) ? TAR_FIFO
 				: TAR_OTHER;
 }
@@ -111,7 +111,8 @@ static void add_holes(struct archive_entry *h, int fd, const struct stat *st)
 
 static struct err *pack_file(struct tar_writer *w, struct item *it)
 {
-	OWN(fd) int fd = openat(it->dir_fd, it->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	OWN(fd)
+	int fd = openat(it->dir_fd, it->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct tar_entry e;
 	struct archive_entry *h;
 
@@ -157,7 +158,8 @@ static struct err *pack_children(struct tar_writer *w, int fd, const char *name)
 
 static struct err *pack_dir(struct tar_writer *w, const struct item *it)
 {
-	OWN(fd) int fd = openat(it->dir_fd, it->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	OWN(fd)
+	int fd = openat(it->dir_fd, it->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT)
 		return NULL;

@@ -153,7 +153,6 @@ struct err *tar_writer_finish(struct tar_writer *w) MUST_USE;
  * Mounts below it are entered.  Files that vanish meanwhile are left out; one that shrinks
  * is filled up with zeros.  Sockets are left out.
  */
-struct err *tar_pack(struct tar_writer *w, int dir_fd, const char *base,
-		     const char *name) MUST_USE;
+struct err *tar_pack(struct tar_writer *w, int dir_fd, const char *base, const char *name) MUST_USE;
 
 #endif

@@ -65,8 +65,8 @@ void tar_writer_free(struct tar_writer *w)
 struct archive_entry *tar_writer_header(const struct tar_entry *e)
 {
 	static const unsigned types[] = {
-		[TAR_FILE] = AE_IFREG, [TAR_DIR] = AE_IFDIR,   [TAR_SYMLINK] = AE_IFLNK,
-		[TAR_CHAR] = AE_IFCHR, [TAR_BLOCK] = AE_IFBLK, [TAR_FIFO] = AE_IFIFO,
+		[TAR_FILE] = AE_IFREG,    [TAR_DIR] = AE_IFDIR,   [TAR_SYMLINK] = AE_IFLNK,
+		[TAR_CHAR] = AE_IFCHR,    [TAR_BLOCK] = AE_IFBLK, [TAR_FIFO] = AE_IFIFO,
 		[TAR_HARDLINK] = AE_IFREG
 	};
 	struct archive_entry *h = archive_entry_new();

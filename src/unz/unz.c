@@ -28,8 +28,9 @@ struct magic {
 static const struct magic magics[] = {
 	{ UNZ_GZIP, 3, "\x1f\x8b\x08" },
 	{ UNZ_ZSTD, 4, "\x28\xb5\x2f\xfd" },
-	{ UNZ_XZ, 6, "\xfd"
-		     "7zXZ\0" },
+	{ UNZ_XZ, 6,
+	  "\xfd"
+	  "7zXZ\0" },
 	{ UNZ_BZIP2, 3, "BZh" },
 };
 

@@ -34,8 +34,7 @@ static bool is_opaque(int fd)
 {
 	char value[2];
 
-	return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) >= 1 &&
-	       *value == 'y';
+	return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) >= 1 && *value == 'y';
 }
 
 static bool in_lower(const struct diff *d, const char *path, struct stat *st)

@@ -27,9 +27,9 @@ static const struct {
 	mode_t kind;
 	uint32_t go;
 } go_kinds[] = {
-	{ S_IFDIR, 1u << 31 },		       { S_IFLNK, 1u << 27 },
-	{ S_IFBLK, 1u << 26 },		       { S_IFCHR, 1u << 26 | 1u << 21 },
-	{ S_IFIFO, 1u << 25 },		       { S_IFSOCK, 1u << 24 },
+	{ S_IFDIR, 1u << 31 }, { S_IFLNK, 1u << 27 },
+	{ S_IFBLK, 1u << 26 }, { S_IFCHR, 1u << 26 | 1u << 21 },
+	{ S_IFIFO, 1u << 25 }, { S_IFSOCK, 1u << 24 },
 };
 
 static uint32_t go_mode(mode_t mode)
@@ -47,9 +47,9 @@ static uint32_t go_mode(mode_t mode)
 
 /* A path inside the instance, as Docker takes it apart. */
 struct place {
-	int dir_fd;	  /* folder that the thing is in, or the thing itself */
+	int dir_fd;       /* folder that the thing is in, or the thing itself */
 	const char *base; /* below dir_fd; "." for dir_fd itself */
-	char *name;	  /* shown: the path's last part */
+	char *name;       /* shown: the path's last part */
 	struct stat st;
 };
 
@@ -105,8 +105,8 @@ static struct err *find_place(const struct job *j, const char *path, struct plac
 		p->base = p->name;
 		if (slash)
 			*slash = '\0';
-		p->dir_fd = path_open_in_root(root_fd, slash && *dir ? dir : "/",
-					      O_PATH | O_DIRECTORY);
+		p->dir_fd =
+		    path_open_in_root(root_fd, slash && *dir ? dir : "/", O_PATH | O_DIRECTORY);
 	}
 	if (p->dir_fd < 0 && errno == ENOTDIR)
 		return err_new(ERR_INVALID, "%s is not a directory", path);
@@ -116,7 +116,8 @@ static struct err *find_place(const struct job *j, const char *path, struct plac
 }
 
 /* Where a link leads, as a path inside; as it is written when it leads to nothing. */
-static void link_target(const struct place *p, int proc_fd, const char *path, char *buf, size_t size)
+static void link_target(const struct place *p, int proc_fd, const char *path, char *buf,
+			size_t size)
 {
 	OWN(fd) int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	OWN(fd) int fd = path_open_in_root(root_fd, path, O_PATH);
@@ -223,8 +224,8 @@ struct err *job_files(struct job *j, json_t **ret_done)
 		struct err *(*fn)(struct job *j, const char *path, json_t **ret_done);
 		bool data;
 	} ops[] = {
-		{ "stat", do_stat, false },	{ "get", do_get, true },
-		{ "put", do_put, true },	{ "export", do_export, true },
+		{ "stat", do_stat, false },    { "get", do_get, true },
+		{ "put", do_put, true },       { "export", do_export, true },
 		{ "diff", files_diff, false },
 	};
 	const char *op;

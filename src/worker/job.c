@@ -146,11 +146,11 @@ static struct err *run(struct job *j, json_t **ret_done)
 static void put_error(struct job *j, const struct err *e)
 {
 	static const char *const kinds[ERR_KINDS] = {
-		[ERR_INVALID] = "INVALID",	   [ERR_NOT_FOUND] = "NOT_FOUND",
-		[ERR_EXISTS] = "EXISTS",	   [ERR_STATE] = "STATE",
-		[ERR_DENIED] = "DENIED",	   [ERR_LIMIT] = "LIMIT",
+		[ERR_INVALID] = "INVALID",         [ERR_NOT_FOUND] = "NOT_FOUND",
+		[ERR_EXISTS] = "EXISTS",           [ERR_STATE] = "STATE",
+		[ERR_DENIED] = "DENIED",           [ERR_LIMIT] = "LIMIT",
 		[ERR_UNAVAILABLE] = "UNAVAILABLE", [ERR_UNSUPPORTED] = "UNSUPPORTED",
-		[ERR_CORRUPT] = "CORRUPT",	   [ERR_INTERNAL] = "INTERNAL",
+		[ERR_CORRUPT] = "CORRUPT",         [ERR_INTERNAL] = "INTERNAL",
 	};
 	json_t *inner = json_object(), *line = json_object();
 
@@ -162,7 +162,7 @@ static void put_error(struct job *j, const struct err *e)
 
 static void remove_tmp(struct job *j)
 {
-	OWN(err) struct err *e = j->tmp ? path_remove_tree(AT_FDCWD, j->tmp) : NULL;
+	OWN(err) struct err *e = j->tmp ? path_remove(j->tmp) : NULL;
 
 	if (e)
 		log_warn("%s", err_text(e));

@@ -101,10 +101,10 @@ static struct err *link_target(const struct member *m, const struct tar_entry *e
 {
 	OWN(str) struct str clean = { 0 };
 	const char *slash = strrchr(m->name, '/');
-	OWN(mem) char *full =
-	    e->type == TAR_SYMLINK && slash && *e->link != '/'
-		? xasprintf("%.*s/%s", (int)(slash - m->name), m->name, e->link)
-		: xstrdup(e->link);
+	OWN(mem)
+	char *full = e->type == TAR_SYMLINK && slash && *e->link != '/'
+			 ? xasprintf("%.*s/%s", (int)(slash - m->name), m->name, e->link)
+			 : xstrdup(e->link);
 
 	TRY(tar_clean_name(full, &clean));
 	*ret = str_take(&clean);
@@ -226,7 +226,7 @@ static struct err *make_manifest(const struct archive *a, const struct found *f,
 	OWN(oci_manifest) struct oci_manifest m = { 0 };
 	OWN(json) json_t *j = NULL;
 	OWN(mem) char *text = NULL;
-	const char *tmp, *type;
+	const char *tmp, *type = "";
 
 	m.config = (struct oci_desc) { .media_type = xstrdup(OCI_TYPE_CONFIG),
 				       .digest = xstrdup(f->config->digest),
@@ -340,7 +340,8 @@ static struct err *refs_of(const struct oci_desc *d, struct strv *refs)
 	return NULL;
 }
 
-static struct err *load_desc(struct archive *a, const struct oci_desc *d, const struct oci_desc *top)
+static struct err *load_desc(struct archive *a, const struct oci_desc *d,
+			     const struct oci_desc *top)
 {
 	OWN(json) json_t *j = NULL;
 	OWN(found) struct found f = { 0 };
@@ -358,9 +359,10 @@ static struct err *load_desc(struct archive *a, const struct oci_desc *d, const 
 		TRY(job_platform(a->job, &want));
 		chosen = oci_index_select(&x, &want);
 		if (!chosen)
-			return err_new(ERR_UNSUPPORTED,
-				       "no matching manifest for %s/%s in the manifest list entries",
-				       want.os, want.arch);
+			return err_new(
+			    ERR_UNSUPPORTED,
+			    "no matching manifest for %s/%s in the manifest list entries", want.os,
+			    want.arch);
 		return load_desc(a, chosen, top);
 	}
 	TRY(oci_manifest_read(j, &m));

@@ -125,7 +125,10 @@ static struct err *run_mkfs(const char *file, const char *dir)
 	char *argv[] = { (char *)(uintptr_t) "mkfs.erofs", (char *)(uintptr_t) "--quiet",
 			 (char *)(uintptr_t)file, (char *)(uintptr_t)dir, NULL };
 	int fds[3] = { -1, -1, -1 };
-	struct spawn s = { .path = MKFS_EROFS, .argv = argv, .fds = fds, .n_fds = 3,
+	struct spawn s = { .path = MKFS_EROFS,
+			   .argv = argv,
+			   .fds = fds,
+			   .n_fds = 3,
 			   .keep_parent_signal = SIGKILL };
 
 	return spawn_run(&s, NULL);

@@ -21,9 +21,9 @@
 #include "util/mem.h"
 #include "worker/jail.h"
 
-#define RESULT_MAX     4096
-#define PROGRESS_MS    100
-#define PROGRESS_TEXT  "Extracting"
+#define RESULT_MAX    4096
+#define PROGRESS_MS   100
+#define PROGRESS_TEXT "Extracting"
 
 struct unpack {
 	struct job *job;
@@ -224,7 +224,7 @@ void unpack_free(struct unpack *u)
 	}
 	own_fd_release(&u->result_fd);
 	if (u->read_bytes)
-		munmap((void *)u->read_bytes, sizeof(*u->read_bytes));
+		munmap((void *)(uintptr_t)u->read_bytes, sizeof(*u->read_bytes));
 	free(u->want_diff_id);
 	free(u->dir); /* what is in it goes with the job's folder */
 	free(u);

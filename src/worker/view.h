@@ -13,8 +13,8 @@
 #include "worker/job.h"
 
 enum view_kind {
-	VIEW_READ,	/* nothing is written */
-	VIEW_WRITE,	/* upper and work are made when missing */
+	VIEW_READ,      /* nothing is written */
+	VIEW_WRITE,     /* upper and work are made when missing */
 	VIEW_NO_MOUNTS, /* as VIEW_READ, without what is mounted over the root (export) */
 };
 
