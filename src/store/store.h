@@ -31,6 +31,7 @@ enum store_kind {
 	STORE_VOLUME,   /* key: name */
 	STORE_KERNEL,   /* key: name */
 	STORE_EXEC,     /* key: exec id; name: NULL */
+	STORE_RUN,      /* key: an instance's id; its state, what changes at every step */
 	STORE_KINDS,
 };
 

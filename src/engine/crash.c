@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <unistd.h>
+
+#include "engine/engine_int.h"
+#include "util/mem.h"
+
+/* The names tests use; one per boundary between two phases. */
+static const char *const names[] = {
+	[CRASH_CREATE_FOLDER] = "create-folder", [CRASH_CREATE_COMMIT] = "create-commit",
+	[CRASH_QUEUED] = "queued",               [CRASH_CLAIMED] = "claimed",
+	[CRASH_PLANNED] = "planned",             [CRASH_STARTING] = "starting",
+	[CRASH_SPAWNED] = "spawned",             [CRASH_CONNECTED] = "connected",
+	[CRASH_START_SENT] = "start-sent",       [CRASH_STARTED] = "started",
+	[CRASH_RUNNING] = "running",             [CRASH_STOP_SENT] = "stop-sent",
+	[CRASH_EXITED] = "exited",               [CRASH_EXIT_COMMIT] = "exit-commit",
+	[CRASH_REMOVE] = "remove",               [CRASH_REMOVED] = "removed",
+};
+static_assert(ARRAY_SIZE(names) == CRASH_PHASES, "each phase has a name");
+
+enum crash_phase crash_parse(const char *name)
+{
+	enum crash_phase p = 0;
+
+	while (p < CRASH_PHASES && !streq(names[p], name))
+		p++;
+	return p;
+}
+
+void crash_point(struct engine *e, enum crash_phase phase)
+{
+	if (e->crash_at == phase)
+		_exit(137);
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENGINE_ENGINE_INT_H
+#define ENGINE_ENGINE_INT_H
+
+/*
+ * The engine's own objects, shared by its files.
+ *
+ * One loop turn: calls and events change instances in memory and mark them; at its end
+ * engine_turn() makes one scheduling pass, writes all marked instances as one
+ * transaction, and only then spawns shims, sends BYE and delivers completions and events.
+ *
+ *	engine.c     life of the engine, the turn
+ *	instances.c  table, lookup, view, stored form
+ *	create.c     from spec to instance         merge.c names.c (pure)
+ *	start.c      the start, as a table of contents
+ *	hold.c       start tickets: joining, holding, withdrawing
+ *	queue.c      bridge to sched: demand, pass, reasons
+ *	prep.c       what must be made by workers before a first start
+ *	claim.c      address and ports             plan.c  plan.json
+ *	shimlink.c   spawn a shim, its events      exits.c the end of a run, restart policy
+ *	stop.c       stop, kill, restart, pause    remove.c
+ *	ticket.c     completions and waits         streams.c  attach, resize
+ *	exec.c       jobs.c images.c refs.c (pure) volumes.c kernels.c files.c events.c
+ *	resources.c  measure.c  recovery.c  crash.c
+ */
+
+#include <sys/queue.h>
+
+#include "engine/engine.h"
+#include "nft/nft.h"
+#include "net/net.h"
+#include "sched/account.h"
+#include "sched/sched.h"
+#include "shim/conn.h"
+#include "store/store.h"
+
+/* ---- crash.c: moments at which a test may let the daemon die ---- */
+
+enum crash_phase {
+	CRASH_CREATE_FOLDER, /* instance's folder is there, its row is not */
+	CRASH_CREATE_COMMIT, /* row is there, nobody was told */
+	CRASH_QUEUED,        /* start asked for, committed */
+	CRASH_CLAIMED,       /* address and ports claimed, plan not written */
+	CRASH_PLANNED,       /* plan written, `starting` not committed */
+	CRASH_STARTING,      /* committed, no shim */
+	CRASH_SPAWNED,       /* shim runs, not connected */
+	CRASH_CONNECTED,     /* START not sent */
+	CRASH_START_SENT,
+	CRASH_STARTED, /* payload runs, not committed */
+	CRASH_RUNNING, /* committed, nobody was told */
+	CRASH_STOP_SENT,
+	CRASH_EXITED,      /* told by the shim, not committed */
+	CRASH_EXIT_COMMIT, /* committed, BYE not sent */
+	CRASH_REMOVE,      /* folder is in the trash, row is there */
+	CRASH_REMOVED,     /* row is gone, trash is there */
+	CRASH_PHASES,
+};
+
+/** crash_point() - end here like kill -9 when HOSTEL_CRASH_AT names this phase */
+void crash_point(struct engine *e, enum crash_phase phase);
+
+/** crash_parse() - phase by name, CRASH_PHASES when unknown or NULL */
+enum crash_phase crash_parse(const char *name);
+
+/* ---- objects ---- */
+
+enum ticket_kind { TICKET_START, TICKET_WAIT, TICKET_STOP, TICKET_REMOVE, TICKET_OTHER };
+
+TAILQ_HEAD(ticket_list, engine_ticket);
+
+struct engine_ticket {
+	struct engine *e;
+	struct instance *i; /* NULL: none, or it is gone */
+	enum ticket_kind kind;
+	enum engine_wait until; /* TICKET_WAIT */
+	enum engine_hold hold;  /* TICKET_START; never HOLD_AUTO */
+	bool is_seen_waiting;   /* a pass left it in the queue */
+	struct engine_done done;
+	struct err *err;
+	json_t *result;
+	void (*on_reason)(void *arg, const char *reason);
+	void *reason_arg;
+	struct loop_timer *timer; /* hold time-out */
+	struct ticket_list *list; /* where it is: its instance's, or the engine's outbox */
+	TAILQ_ENTRY(engine_ticket) link;
+};
+
+/* A client's socket that waits for the start. */
+struct parked {
+	int fd;
+	unsigned streams;
+	struct shim_attach how;
+	void *pre;
+	size_t pre_len;
+	TAILQ_ENTRY(parked) link;
+};
+TAILQ_HEAD(parked_list, parked);
+
+/* What a start may need from a worker first. */
+enum prep_kind { PREP_SECCOMP, PREP_EROFS, PREP_INITRAMFS, PREP_VOLUMES, PREP_KINDS };
+
+struct instance {
+	struct engine *e;
+	char id[65];
+	struct spec *spec;
+	enum inst_state state;
+	struct inst_freeze freeze;
+
+	/* stored */
+	bool ever_ran, oom, manual_stop;
+	bool durable; /* its start survives client and daemon */
+	int exit_code;
+	char *error;
+	int restart_count;
+	int64_t backoff_ns;    /* the last one */
+	int64_t not_before_ns; /* wall clock; waits for its back-off until then; 0: it does not */
+	int64_t created_ns, started_ns, finished_ns;
+	pid_t pid;
+	char address[NET_ADDRESS_TEXT], mac[NET_MAC_TEXT];
+	struct spec_port *ports; /* as published; strings owned */
+	size_t n_ports;
+	int64_t manage_bytes; /* M_i: estimated, then measured */
+	struct account account; /* of this start; wall clock */
+	char *net_join;         /* id whose network it shares */
+
+	/* not stored */
+	char *state_dir, *run_dir, *log_dir;
+	int *port_fds; /* sockets that hold the ports; -1: none */
+	bool run_dirty, spec_dirty; /* to be written this turn */
+	bool has_allocation;        /* admitted in sched's books */
+	bool is_started_sent;
+	bool is_removing, force_remove, remove_volumes;
+	int stop_signum;
+	char *told;         /* reason last told to parked clients */
+	bool restart_event; /* `restart`: tell so when it is up again */
+	bool stop_asked;    /* `stop`: tell so when it ended */
+	bool is_recovered;  /* its shim has not said HELLO to this daemon yet */
+	char *undo_note;    /* why it is being undone */
+	bool restart_asked; /* `restart`: starts again once it exited */
+	bool is_undoing;
+	bool start_wanted; /* spawn as soon as the old shim is gone */
+	char *reason;      /* why it waits; NULL: it does not */
+	const char *preparing; /* what a worker makes for it now; static */
+	int64_t paused_at_ns, sliced_at_ns;
+	int64_t ended_boot_ns;
+	struct shim_conn *conn;
+	struct shim_child *shim; /* our child; NULL after recovery */
+	struct loop_child *undo;
+	bool shim_alive;
+	int lock_fd; /* -1; held between claim and spawn */
+	struct loop_timer *stop_timer, *backoff_timer, *lock_timer, *notice_timer;
+	int lock_tries;
+	int64_t held_since_ns; /* boot clock: since when it waits in the queue */
+	struct engine_job *prep;
+	enum prep_kind prep_kind; /* what @prep makes */
+	unsigned prep_done; /* set over enum prep_kind: not to be tried again in this start */
+	unsigned short rows, cols; /* wished before the start */
+	struct ticket_list tickets;
+	struct parked_list parked;
+	struct amounts measured;
+	uint64_t cpu_last_ns;
+	int64_t cpu_last_at_ns;
+	TAILQ_ENTRY(instance) link;
+	TAILQ_ENTRY(instance) todo; /* to be spawned, told BYE, or freed after the commit */
+	bool on_spawn, on_bye, on_grave;
+};
+TAILQ_HEAD(instance_list, instance);
+
+struct image {
+	char *id, *manifest;
+	json_t *doc;    /* image object of docs/protocols.md */
+	json_t *config; /* loaded at first use */
+	TAILQ_ENTRY(image) link;
+};
+TAILQ_HEAD(image_list, image);
+
+struct image_ref {
+	char *ref; /* normalised */
+	char *image, *digest;
+	TAILQ_ENTRY(image_ref) link;
+};
+TAILQ_HEAD(ref_list, image_ref);
+
+struct exec {
+	char id[65];
+	struct instance *i;
+	struct engine_exec_spec x; /* strings owned; cmd and env too */
+	char *user, *workdir, *keys;
+	bool is_running, is_started, has_ended;
+	int code;
+	pid_t pid;
+	struct engine_ticket *ticket;
+	int rows, cols;
+	TAILQ_ENTRY(exec) link;
+};
+TAILQ_HEAD(exec_list, exec);
+
+struct past_event {
+	uint64_t seq;
+	int64_t time_ns;
+	const char *type;         /* static */
+	char *action, *id, *text; /* text: attributes as JSON */
+	TAILQ_ENTRY(past_event) link;
+};
+TAILQ_HEAD(event_list, past_event);
+
+struct engine_subscription {
+	struct engine *e;
+	void (*fn)(void *arg, const struct engine_event *ev);
+	void *arg;
+	uint64_t seen; /* last event delivered */
+	TAILQ_ENTRY(engine_subscription) link;
+};
+TAILQ_HEAD(subscription_list, engine_subscription);
+
+TAILQ_HEAD(job_list, engine_job);
+
+struct engine {
+	struct engine_config c; /* strings owned */
+	struct loop *loop;
+	struct store *store;
+	struct sched *sched;
+	struct nft *nft;
+	enum crash_phase crash_at;
+	bool is_recovering;
+
+	struct instance_list instances; /* oldest first */
+	size_t n_instances;
+	struct instance_list spawn, bye, grave; /* by `todo` */
+	struct ticket_list outbox;
+	bool is_dirty;    /* something is to be committed */
+	bool queue_dirty; /* a pass could decide something */
+	int commit_fails;
+	struct loop_timer *wake, *retry, *sample, *sweep;
+	struct strv trash; /* folders to be deleted */
+	bool is_sweeping;
+
+	struct image_list images;
+	struct ref_list refs;
+	struct engine_image shown; /* what engine_image_find() lends */
+	struct exec_list execs;
+	struct event_list events;
+	size_t n_events;
+	uint64_t event_seq;
+	struct subscription_list subscriptions;
+	struct job_list jobs;
+
+	struct strmap initrds;   /* kernel bundle -> initramfs that a worker named */
+	bool net_ready;
+	struct net_prefix subnet; /* the bridge's address */
+	char gateway[NET_ADDRESS_TEXT];
+	uint32_t last_address;
+	int64_t memory_bytes, cpu_milli, disk_bytes; /* T */
+	bool capacity_known;
+	char *kvm_reason; /* NULL: not probed yet */
+	bool has_kvm;
+	char *boot_id;
+	uint64_t random[2];
+};
+
+/* ---- engine.c ---- */
+
+/** engine_dirty() - the turn must end with a commit */
+void engine_dirty(struct engine *e);
+
+/** engine_queue_dirty() - the turn must end with a scheduling pass */
+void engine_queue_dirty(struct engine *e);
+
+/** engine_commit() - write all marked instances and end the transaction, now */
+struct err *engine_commit(struct engine *e) MUST_USE;
+
+/** engine_path() - root/… as text owned by the caller */
+char *engine_path(const struct engine *e, const char *fmt, ...) PRINTF(2, 3);
+
+/** engine_random_id() - 64 hex digits */
+void engine_random_id(char ret[65]);
+
+/* ---- instances.c ---- */
+
+struct instance *instance_new(struct engine *e, const char *id);
+void instance_free(struct instance *i);
+
+/** instance_bury() - out of the table now, freed when the turn is over */
+void instance_bury(struct instance *i);
+struct instance *instance_by_id(const struct engine *e, const char *id);
+struct instance *instance_by_name(const struct engine *e, const char *name);
+
+/** instance_step() - take a step of the lifecycle table, mark it; ACT_REFUSE changes nothing */
+enum inst_action instance_step(struct instance *i, enum inst_event ev);
+
+/** instance_touch() - its run document is to be written this turn */
+void instance_touch(struct instance *i);
+
+/** instance_write() - put its documents into the open transaction */
+struct err *instance_write(struct instance *i) MUST_USE;
+
+/** instance_read() - from its documents (recovery); @run may be NULL */
+struct err *instance_read(struct engine *e, const char *id, const json_t *doc, const json_t *run,
+			  struct instance **ret) MUST_USE;
+
+void instance_ports_free(struct instance *i);
+char *instance_cgroup(const struct instance *i); /* "/hostel/ID"; owned by the caller */
+bool instance_is_alive(const struct instance *i); /* starting, running or stopping */
+bool instance_is_waiting(const struct instance *i); /* queued or re-queued */
+const char *instance_kind(const struct instance *i); /* plan's kind */
+
+/* ---- ticket.c ---- */
+
+/** ticket_new() - @i may be NULL */
+struct engine_ticket *ticket_new(struct engine *e, struct instance *i, enum ticket_kind kind,
+				 struct engine_done done);
+
+/** ticket_finish() - to the outbox; @err and @result are consumed */
+void ticket_finish(struct engine_ticket *t, struct err *err, json_t *result);
+
+/** engine_finish() - the same for a bare completion */
+void engine_finish(struct engine *e, struct engine_done done, struct err *err, json_t *result);
+
+/** outbox_flush() - deliver; false when there was nothing */
+bool outbox_flush(struct engine *e);
+
+/** waits_exited() - an instance's run ended (or its start failed): tell those who wait */
+void waits_exited(struct instance *i);
+void waits_running(struct instance *i);
+void waits_removed(struct instance *i);
+
+/** tickets_fail() - all tickets of a kind, with copies of one error */
+void tickets_fail(struct instance *i, enum ticket_kind kind, enum err_kind why, const char *text);
+void tickets_succeed(struct instance *i, enum ticket_kind kind);
+
+/* ---- hold.c, queue.c, start.c ---- */
+
+/** start_request() - the state step and the place in the queue; who may wait is decided by others
+ */
+struct err *start_request(struct instance *i) MUST_USE;
+
+/** start_withdraw() - out of the queue; start tickets fail with @why; --rm removes it */
+void start_withdraw(struct instance *i, const char *why);
+
+/** start_admitted() - resources are reserved: prepare, claim, plan, and spawn after the commit */
+void start_admitted(struct instance *i);
+
+/** start_spawn() - after the commit of `starting` */
+void start_spawn(struct instance *i);
+
+/** start_failed() - undone already; the instance is as before, with an error */
+void start_failed(struct instance *i, enum err_kind kind, const char *text);
+
+void hold_after_pass(struct engine *e);
+void hold_notice_stop(struct instance *i);
+
+void queue_init(struct engine *e);
+void queue_pass(struct engine *e);
+void queue_arrive(struct instance *i);
+void queue_leave(struct instance *i);
+void queue_adopt(struct instance *i);
+struct sched_job queue_job(const struct instance *i);
+int64_t spec_demand_cpu_milli(const struct spec *s);
+int64_t spec_demand_memory_bytes(const struct spec *s);
+
+/* ---- prep.c, claim.c, plan.c ---- */
+
+/** prep_next() - start the next worker that @i needs; false when nothing is missing */
+bool prep_next(struct instance *i);
+void prep_cancel(struct instance *i);
+/** vm_initramfs_job() - NULL when it is there or not needed */
+json_t *vm_initramfs_job(struct instance *i);
+/** vm_plan() - host.vm of a plan; new reference */
+struct err *vm_plan(struct instance *i, json_t **ret) MUST_USE;
+/** vm_kernel_default() - name of the default bundle; NULL: there is none. Borrowed */
+const char *vm_kernel_default(struct engine *e);
+char *prep_seccomp_path(const struct instance *i); /* NULL: no filter */
+
+struct err *claim_all(struct instance *i) MUST_USE;
+void claim_release(struct instance *i);
+/** claim_resume() - hold the ports of a recovered, living instance again */
+void claim_resume(struct instance *i);
+struct err *claim_network_ready(struct engine *e) MUST_USE;
+struct err *claim_publish(struct instance *i) MUST_USE;
+bool spec_is_bridged(const struct spec *s);
+
+struct err *plan_write(struct instance *i) MUST_USE;
+
+/* ---- shimlink.c, exits.c ---- */
+
+struct err *shimlink_spawn(struct instance *i) MUST_USE;
+struct err *shimlink_connect(struct instance *i) MUST_USE;
+
+/** shimlink_bye() - after the commit, let the shim end */
+void shimlink_bye(struct instance *i);
+
+/** shimlink_orphan() - the instance goes, its shim is still to be reaped */
+void shimlink_orphan(struct instance *i);
+
+/** shimlink_drop() - close the connection, forget the child */
+void shimlink_drop(struct instance *i);
+
+/** shimlink_lock() - take an instance's lock; -1 in @ret_fd: somebody holds it */
+struct err *shimlink_lock(struct instance *i, int *ret_fd) MUST_USE;
+
+/** shimlink_undo() - run hostel-shim --undo; then exits_died() or, in a failed start,
+ *  start_failed() */
+void shimlink_undo(struct instance *i, const char *note);
+
+struct exit_note {
+	int code;
+	bool oom;
+	int64_t finished_ns; /* wall clock */
+	const char *text;
+};
+
+/** exits_note() - its run is over */
+void exits_note(struct instance *i, const struct exit_note *x);
+
+/** exits_from_file() - the shim's exit record; false when there is none */
+bool exits_from_file(struct instance *i);
+void exits_again(struct instance *i, int64_t delay_ns);
+
+/* ---- stop.c, remove.c, streams.c, exec.c ---- */
+
+/** stop_resume() - it came up while it was being stopped: the signal goes out now */
+void stop_resume(struct instance *i);
+int signal_parse(const char *text); /* "SIGTERM", "TERM", "15"; -1 */
+void remove_now(struct instance *i);
+void trash_sweep(struct engine *e);
+/** trash_put() - move a folder below root out of sight; the sweep deletes it */
+void trash_put(struct engine *e, const char *path);
+
+void streams_close(struct instance *i);
+void streams_hand_over(struct instance *i);
+void streams_tell(struct instance *i, const char *text);
+bool streams_withdrawn(struct instance *i);
+
+void execs_drop(struct instance *i);
+void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_exec_event *ev,
+		const char *text);
+
+/* ---- images.c, volumes.c, events.c, jobs.c ---- */
+
+struct err *images_load(struct engine *e) MUST_USE;
+void images_free(struct engine *e);
+struct image *image_by_ref(struct engine *e, const char *ref);
+struct image *image_by_id(struct engine *e, const char *id);
+struct err *image_config(struct engine *e, struct image *im, const json_t **ret) MUST_USE;
+/** image_enter() - an image object of a worker into the store */
+struct err *image_enter(struct engine *e, const json_t *doc) MUST_USE;
+/** image_layers() - diff ids as hex, bottom first */
+void image_layers(const struct image *im, struct strv *ret);
+
+struct err *volumes_prepare(struct instance *i) MUST_USE;
+void volumes_release(struct instance *i);
+char *volume_path(const struct engine *e, const char *name);
+
+/** event_emit() - @attributes: consumed; NULL: none */
+void event_emit(struct engine *e, const char *type, const char *action, const char *id,
+		json_t *attributes);
+/** instance_emit() - a container event with Docker's attributes; @more: consumed, may be NULL */
+void instance_emit(struct instance *i, const char *action, json_t *more);
+void events_flush(struct engine *e);
+void events_free(struct engine *e);
+
+struct err *job_simple(struct engine *e, json_t *job, struct engine_done done,
+		       struct engine_job **ret) MUST_USE;
+void jobs_free(struct engine *e);
+
+/* ---- measure.c, resources.c, recovery.c ---- */
+
+void measure_start(struct engine *e);
+void measure_soon(struct engine *e);
+json_t *account_json(const struct instance *i);
+
+/** recover_hello() - a shim that lived through our death says where it is */
+void recover_hello(struct instance *i, const struct shim_hello *h);
+struct err *recover_all(struct engine *e) MUST_USE;
+
+#endif

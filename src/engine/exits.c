@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a run: noted, told, and what the restart policy makes of it. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/engine_int.h"
+#include "engine/restart.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+/* ---- accounting ---- */
+
+static void account_close(struct instance *i)
+{
+	OWN(json) json_t *doc = NULL;
+	int64_t seq;
+
+	if (i->paused_at_ns) {
+		i->account.paused_ns += i->finished_ns - i->paused_at_ns;
+		i->paused_at_ns = 0;
+	}
+	i->account.finish_ns = i->finished_ns;
+	doc = account_json(i);
+	if (store_begin(i->e->store) == NULL)
+		err_free(store_account_put(i->e->store, 0, i->id, doc, &seq));
+}
+
+/* ---- again ---- */
+
+static void run_again(struct instance *i)
+{
+	loop_timer_free(TAKE(i->backoff_timer));
+	i->not_before_ns = 0;
+	i->prep_done = 0;
+	i->account = (struct account) { .arrival_ns = clock_wall_ns(),
+					.admission_ns = clock_wall_ns() };
+	if (!i->has_allocation) {
+		queue_arrive(i);
+		instance_touch(i);
+		return;
+	}
+	if (instance_step(i, EV_ADMITTED) == ACT_SPAWN)
+		start_admitted(i);
+}
+
+static void on_backoff(void *arg)
+{
+	run_again(arg);
+}
+
+void exits_again(struct instance *i, int64_t delay_ns)
+{
+	if (instance_step(i, EV_START) != ACT_ENQUEUE)
+		return;
+	if (!delay_ns) {
+		run_again(i);
+		return;
+	}
+	i->durable = true;
+	i->not_before_ns = clock_wall_ns() + delay_ns;
+	i->backoff_timer = loop_timer_new(i->e->loop, on_backoff, i);
+	loop_timer_start(i->backoff_timer, delay_ns);
+}
+
+static bool policy_restarts(struct instance *i)
+{
+	struct restart_case c = {
+		.policy = i->spec->restart,
+		.max = i->spec->restart_max,
+		.count = i->restart_count,
+		.exit_code = i->exit_code,
+		.stopped_by_user = i->manual_stop,
+	};
+
+	if (i->is_removing || !restart_wanted(&c))
+		return false;
+	i->restart_count++;
+	i->backoff_ns = restart_delay_ns(i->backoff_ns, i->finished_ns - i->started_ns);
+	exits_again(i, i->backoff_ns);
+	return true;
+}
+
+static void let_go(struct instance *i)
+{
+	i->durable = false;
+	queue_leave(i);
+	claim_release(i);
+	if (i->spec->auto_remove || i->is_removing)
+		remove_now(i);
+}
+
+/* ---- the end ---- */
+
+static void emit_end(struct instance *i)
+{
+	json_t *more = json_object();
+	int64_t ran = i->started_ns ? i->finished_ns - i->started_ns : 0;
+
+	json_object_set_new(more, "exitCode", json_sprintf("%d", i->exit_code));
+	json_object_set_new(more, "execDuration",
+			    json_sprintf("%" PRId64, ran > 0 ? ran / 1000000000 : 0));
+	instance_emit(i, "die", more);
+	if (i->stop_asked)
+		instance_emit(i, "stop", NULL);
+	i->stop_asked = false;
+}
+
+static void reset_run(struct instance *i)
+{
+	i->pid = 0;
+	i->freeze.reasons = 0;
+	i->is_started_sent = false;
+	loop_timer_free(TAKE(i->stop_timer));
+	execs_drop(i);
+	streams_close(i);
+}
+
+void exits_note(struct instance *i, const struct exit_note *x)
+{
+	bool never_started = !i->account.start_ns;
+
+	if (instance_step(i, EV_EXITED) == ACT_REFUSE)
+		return;
+	i->exit_code = x->code;
+	i->oom = x->oom;
+	i->finished_ns = x->finished_ns;
+	str_set(&i->error, x->text ? x->text : "");
+	log_info("%.12s (%s): exited with %d%s%s", i->id, i->spec->name, x->code,
+		 *i->error ? ": " : "", i->error);
+	account_close(i);
+	reset_run(i);
+	emit_end(i);
+	if (never_started)
+		tickets_fail(i, TICKET_START, ERR_INTERNAL, *i->error ? i->error : "it ended");
+	tickets_succeed(i, TICKET_STOP);
+	waits_exited(i);
+	if (i->restart_asked && !i->is_removing) {
+		i->restart_asked = i->manual_stop = false;
+		exits_again(i, 0);
+	} else if (!policy_restarts(i)) {
+		let_go(i);
+	}
+}
+
+bool exits_from_file(struct instance *i)
+{
+	OWN(mem) char *path = xasprintf("%s/exit.json", i->state_dir);
+	OWN(json) json_t *j = NULL;
+	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &j);
+
+	if (err)
+		return false;
+	if (!i->account.start_ns)
+		i->account.start_ns = i->started_ns = jx_int(j, "started_ns", 0);
+	if (i->account.start_ns)
+		i->ever_ran = true;
+	exits_note(i, &(struct exit_note) { .code = (int)jx_int(j, "code", 137),
+					    .oom = jx_bool(j, "oom", false),
+					    .finished_ns = jx_int(j, "finished_ns", 0),
+					    .text = jx_str(j, "text", "") });
+	return true;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the engine and sched: demands go in, decisions come out and are carried out. */
+#include <string.h>
+
+#include "engine/engine_int.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define IMAGE_VM_MEMORY  (INT64_C(512) << 20)
+#define MACHINE_MEMORY   (INT64_C(2) << 30)
+#define MACHINE_CPUS     2000
+#define CONTAINER_MANAGE (INT64_C(256) << 10)
+#define VM_MANAGE        (INT64_C(96) << 20) /* QEMU under TCG, beyond the guest's memory */
+
+/* ---- demand ---- */
+
+int64_t spec_demand_cpu_milli(const struct spec *s)
+{
+	if (s->vcpus && spec_is_vm(s) && !s->cpu_milli)
+		return s->vcpus * INT64_C(1000);
+	if (s->cpu_milli)
+		return s->cpu_milli;
+	if (s->cpu_quota_us > 0)
+		return s->cpu_quota_us * 1000 / (s->cpu_period_us ? s->cpu_period_us : 100000);
+	if (s->kind == SPEC_MACHINE)
+		return MACHINE_CPUS;
+	return s->kind == SPEC_IMAGE_VM ? 1000 : 0;
+}
+
+int64_t spec_demand_memory_bytes(const struct spec *s)
+{
+	if (!spec_is_vm(s) && s->memory_reservation_bytes)
+		return s->memory_reservation_bytes;
+	if (s->memory_bytes)
+		return s->memory_bytes;
+	if (s->kind == SPEC_MACHINE)
+		return MACHINE_MEMORY;
+	return s->kind == SPEC_IMAGE_VM ? IMAGE_VM_MEMORY : 0;
+}
+
+static int64_t manage_estimate(const struct spec *s)
+{
+	return spec_is_vm(s) ? VM_MANAGE : CONTAINER_MANAGE;
+}
+
+/* A default that the user did not say is capped by what the host has. */
+static int64_t capped(const struct instance *i, enum resource r, int64_t demand, bool is_said)
+{
+	struct amounts total;
+
+	sched_totals(i->e->sched, &total, NULL, NULL, NULL);
+	return !is_said && total.v[r] > 0 && demand > total.v[r] ? total.v[r] : demand;
+}
+
+struct sched_job queue_job(const struct instance *i)
+{
+	const struct spec *s = i->spec;
+	struct sched_job j = {
+		.id = i->id,
+		.priority = s->priority,
+		.expect_ns = s->expect_ns,
+		.uid = s->uid,
+	};
+
+	j.demand.v[RES_CPU] = capped(i, RES_CPU, spec_demand_cpu_milli(s),
+				     s->vcpus || s->cpu_milli || s->cpu_quota_us > 0);
+	j.demand.v[RES_MEMORY] = capped(i, RES_MEMORY, spec_demand_memory_bytes(s),
+					s->memory_bytes || s->memory_reservation_bytes);
+	j.demand.v[RES_DISK] = s->disk_bytes;
+	j.demand.v[RES_GPUS] = s->gpus;
+	j.demand.v[RES_MANAGE] = i->manage_bytes ? i->manage_bytes : manage_estimate(s);
+	for (enum resource r = 0; r < RES_COUNT; r++)
+		j.declared[r] = j.demand.v[r] > 0;
+	return j;
+}
+
+/* ---- arrivals and departures ---- */
+
+void queue_arrive(struct instance *i)
+{
+	struct sched_job j;
+
+	if (!i->manage_bytes)
+		i->manage_bytes = manage_estimate(i->spec);
+	j = queue_job(i);
+	i->account = (struct account) { .arrival_ns = clock_wall_ns() };
+	i->held_since_ns = clock_boot_ns();
+	sched_arrive(i->e->sched, &j, i->held_since_ns);
+	engine_queue_dirty(i->e);
+}
+
+void queue_leave(struct instance *i)
+{
+	i->has_allocation = false;
+	free(TAKE(i->reason));
+	sched_leave(i->e->sched, i->id);
+	engine_queue_dirty(i->e);
+}
+
+void queue_adopt(struct instance *i)
+{
+	struct sched_job j;
+
+	if (!i->manage_bytes)
+		i->manage_bytes = manage_estimate(i->spec);
+	j = queue_job(i);
+	sched_adopt(i->e->sched, &j, clock_boot_ns());
+	i->has_allocation = true;
+}
+
+/* ---- the pass ---- */
+
+static void note_admitted(void *arg, const char *id)
+{
+	strv_add(arg, id);
+}
+
+static void admit(struct instance *i)
+{
+	i->has_allocation = true;
+	free(TAKE(i->reason));
+	i->account.admission_ns = clock_wall_ns();
+	hold_notice_stop(i);
+	if (instance_step(i, EV_ADMITTED) == ACT_SPAWN)
+		start_admitted(i);
+}
+
+static const char *name_of(void *arg, const char *id)
+{
+	struct instance *i = instance_by_id(arg, id);
+
+	return i ? i->spec->name : id;
+}
+
+static void tell_reason(struct instance *i)
+{
+	struct engine_ticket *t;
+
+	TAILQ_FOREACH (t, &i->tickets, link)
+		if (t->kind == TICKET_START && t->on_reason)
+			t->on_reason(t->reason_arg, i->reason);
+}
+
+static void update_reason(struct instance *i)
+{
+	char *text = sched_reason_text(i->e->sched, i->id, name_of, i->e);
+	bool is_new = !streq(text, i->reason);
+
+	free(i->reason);
+	i->reason = text;
+	if (is_new && text)
+		tell_reason(i);
+}
+
+void queue_pass(struct engine *e)
+{
+	OWN(strv) struct strv admitted = { 0 };
+	struct instance *i;
+	int64_t now = clock_boot_ns(), wake;
+
+	e->queue_dirty = false;
+	wake = sched_pass(e->sched, now, note_admitted, &admitted);
+	for (size_t n = 0; n < admitted.n; n++) {
+		i = instance_by_id(e, admitted.v[n]);
+		if (i)
+			admit(i);
+	}
+	TAILQ_FOREACH (i, &e->instances, link)
+		if (instance_is_waiting(i) && !i->has_allocation)
+			update_reason(i);
+	hold_after_pass(e);
+	if (wake)
+		loop_timer_start(e->wake, wake - now);
+}

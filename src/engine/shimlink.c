@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shim of an instance: lock, spawn, connection, what it tells, and undo when it died. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/engine_int.h"
+#include "sys/sock.h"
+#include "sys/spawn.h"
+#include "util/clock.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/num.h"
+
+#define LOCK_RETRY_NS (5 * INT64_C(1000000))
+#define LOCK_TRIES    200 /* one second: then what is left is killed by its cgroup */
+#define SUPERVISOR    "supervisor died"
+
+/* ---- lock ---- */
+
+struct err *shimlink_lock(struct instance *i, int *ret_fd)
+{
+	OWN(mem) char *path = xasprintf("%s/lock", i->run_dir);
+	OWN(fd) int fd = -1;
+
+	if (mkdir(i->run_dir, 0700) < 0 && errno != EEXIST)
+		return err_sys(errno, "%s", i->run_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(errno, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return err_sys(errno, "%s", path);
+		*ret_fd = -1;
+		return NULL;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return NULL;
+}
+
+/* ---- spawn ---- */
+
+static int64_t log_number(const struct instance *i, const char *opt, int64_t fallback)
+{
+	const char *text = strmap_get(&i->spec->log_opts, opt);
+	int64_t n = fallback;
+
+	if (text && streq(opt, "max-size"))
+		err_free(num_parse_bytes(text, &n));
+	else if (text)
+		err_free(num_parse_i64(text, 1, 1000, &n));
+	return n;
+}
+
+static void shim_argv(const struct instance *i, struct strv *argv)
+{
+	const struct spec *s = i->spec;
+
+	strv_addf(argv, "hostel-shim");
+	strv_add(argv, "--id");
+	strv_add(argv, i->id);
+	strv_add(argv, "--kind");
+	strv_add(argv, instance_kind(i));
+	strv_add(argv, "--state-dir");
+	strv_add(argv, i->state_dir);
+	strv_add(argv, "--run-dir");
+	strv_add(argv, i->run_dir);
+	strv_add(argv, "--log");
+	strv_add(argv, s->log_driver && *s->log_driver ? s->log_driver : "json-file");
+	strv_add(argv, "--log-max-size");
+	strv_addf(argv, "%" PRId64, log_number(i, "max-size", 10 << 20));
+	strv_add(argv, "--log-max-file");
+	strv_addf(argv, "%" PRId64, log_number(i, "max-file", 3));
+	if (s->tty)
+		strv_add(argv, "--tty");
+	if (s->open_stdin)
+		strv_add(argv, "--stdin");
+	if (s->stdin_once)
+		strv_add(argv, "--stdin-once");
+	if (TAILQ_EMPTY(&i->parked))
+		strv_add(argv, "--detached");
+}
+
+/* Lives until the process is reaped, longer than its instance when that is removed. */
+struct shim_child {
+	struct instance *i; /* NULL: removed */
+	struct loop_child *child;
+};
+
+static void on_shim_end(void *arg, int code);
+
+static struct err *watch_shim(struct instance *i, int pidfd)
+{
+	struct shim_child *c = xnew(struct shim_child);
+	struct err *err;
+
+	c->i = i;
+	err = loop_child_new(i->e->loop, pidfd, on_shim_end, c, &c->child);
+	if (err) {
+		free(c);
+		return err;
+	}
+	i->shim = c;
+	return NULL;
+}
+
+void shimlink_orphan(struct instance *i)
+{
+	if (i->shim)
+		i->shim->i = NULL;
+	i->shim = NULL;
+}
+
+static void forget_last_run(const struct instance *i)
+{
+	OWN(mem) char *exit = xasprintf("%s/exit.json", i->state_dir);
+	OWN(mem) char *started = xasprintf("%s/started", i->run_dir);
+
+	unlink(exit);
+	unlink(started);
+}
+
+static struct err *open_log(const struct instance *i, int *ret_fd)
+{
+	OWN(mem) char *path = xasprintf("%s/shim.log", i->state_dir);
+
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return *ret_fd < 0 ? err_sys(errno, "%s", path) : NULL;
+}
+
+struct err *shimlink_spawn(struct instance *i)
+{
+	OWN(mem) char *path = xasprintf("%s/hostel-shim", i->e->c.libexec);
+	OWN(mem) char *sock = xasprintf("%s/shim.sock", i->run_dir);
+	OWN(strv) struct strv argv = { 0 };
+	OWN(fd) int lock = -1;
+	OWN(fd) int log = -1;
+	OWN(fd) int listener = -1;
+	int pidfd;
+	pid_t pid;
+
+	TRY(shimlink_lock(i, &lock));
+	if (lock < 0)
+		return err_new(ERR_UNAVAILABLE, "another supervisor of it still runs");
+	forget_last_run(i);
+	TRY(open_log(i, &log));
+	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
+	shim_argv(i, &argv);
+	TRY_MSG(spawn_program(&(struct spawn) { .path = path,
+						.argv = argv.v,
+						.fds = (int[]) { -1, log, log, lock, listener },
+						.n_fds = 5,
+						.new_session = 1 },
+			      &pid, &pidfd),
+		"supervisor");
+	i->shim_alive = true;
+	return watch_shim(i, pidfd);
+}
+
+/* ---- the end of a shim ---- */
+
+static void died_done(struct instance *i, const char *note)
+{
+	if (i->state == INST_STARTING && !i->is_started_sent) {
+		start_failed(i, ERR_INTERNAL, note);
+		return;
+	}
+	exits_note(i, &(struct exit_note) { .code = 137,
+					    .finished_ns = clock_wall_ns(),
+					    .text = note });
+}
+
+static void start_again(struct instance *i)
+{
+	if (!i->start_wanted)
+		return;
+	i->start_wanted = false;
+	if (i->state == INST_STARTING)
+		start_spawn(i);
+}
+
+static void on_undone(void *arg, int code)
+{
+	struct instance *i = arg;
+	OWN(mem) char *note = TAKE(i->undo_note);
+
+	if (code)
+		log_warn("%.12s: undo ended with %d", i->id, code);
+	loop_child_free(TAKE(i->undo));
+	i->is_undoing = false;
+	if (instance_is_alive(i) && !i->start_wanted)
+		died_done(i, note);
+	start_again(i);
+}
+
+void shimlink_undo(struct instance *i, const char *note)
+{
+	OWN(mem) char *path = xasprintf("%s/hostel-shim", i->e->c.libexec);
+	char kind[16];
+	char *argv[] = { path,      (char[]) { "--undo" },      (char[]) { "--kind" },
+			 kind,      (char[]) { "--state-dir" }, i->state_dir,
+			 NULL };
+	int pidfd;
+	pid_t pid;
+	struct err *err;
+
+	if (i->is_undoing)
+		return;
+	snprintf(kind, sizeof(kind), "%s", instance_kind(i));
+	shimlink_drop(i);
+	str_set(&i->undo_note, note);
+	err = spawn_program(&(struct spawn) { .path = path,
+					      .argv = argv,
+					      .fds = (int[]) { -1, STDERR_FILENO, STDERR_FILENO },
+					      .n_fds = 3 },
+			    &pid, &pidfd);
+	if (!err)
+		err = loop_child_new(i->e->loop, pidfd, on_undone, i, &i->undo);
+	i->is_undoing = true;
+	if (err) {
+		log_error("%.12s: undo: %s", i->id, err_text(err));
+		err_free(err);
+		on_undone(i, 0);
+	}
+}
+
+/* Nobody speaks for it any more: its exit record, or else undo and report. */
+static void take_over(struct instance *i)
+{
+	if (exits_from_file(i))
+		return;
+	shimlink_undo(i, SUPERVISOR);
+}
+
+static void on_lock_retry(void *arg)
+{
+	struct instance *i = arg;
+	OWN(fd) int fd = -1;
+	OWN(err) struct err *err = shimlink_lock(i, &fd);
+
+	if (!err && fd < 0 && ++i->lock_tries < LOCK_TRIES) {
+		loop_timer_start(i->lock_timer, LOCK_RETRY_NS);
+		return;
+	}
+	loop_timer_free(TAKE(i->lock_timer));
+	i->shim_alive = false;
+	if (instance_is_alive(i) && !i->start_wanted && !i->on_spawn)
+		take_over(i);
+	start_again(i);
+}
+
+static void wait_for_lock(struct instance *i)
+{
+	if (i->lock_timer)
+		return;
+	i->lock_tries = 0;
+	i->lock_timer = loop_timer_new(i->e->loop, on_lock_retry, i);
+	loop_timer_start(i->lock_timer, 0);
+}
+
+static void on_shim_end(void *arg, int code)
+{
+	struct shim_child *c = arg;
+	struct instance *i = c->i;
+
+	loop_child_free(c->child);
+	free(c);
+	if (!i)
+		return;
+	i->shim = NULL;
+	if (code && instance_is_alive(i))
+		log_warn("%.12s: its supervisor ended with %d", i->id, code);
+	/* What it said last is read before: it waits in the socket. */
+	if (!i->conn)
+		wait_for_lock(i);
+}
+
+static void on_lost(void *arg)
+{
+	struct instance *i = arg;
+
+	shim_conn_close(TAKE(i->conn));
+	wait_for_lock(i);
+}
+
+/* ---- what it tells ---- */
+
+static void on_started(void *arg, const struct shim_started *s)
+{
+	struct instance *i = arg;
+
+	if (instance_step(i, EV_STARTED) == ACT_REFUSE)
+		return;
+	crash_point(i->e, CRASH_STARTED);
+	i->pid = s->pid;
+	i->started_ns = s->started_ns;
+	i->finished_ns = 0;
+	i->account.start_ns = s->started_ns;
+	i->ever_ran = true;
+	i->oom = false;
+	i->exit_code = 0;
+	instance_emit(i, "start", NULL);
+	if (i->restart_event)
+		instance_emit(i, "restart", NULL);
+	i->restart_event = false;
+	tickets_succeed(i, TICKET_START);
+	waits_running(i);
+	measure_soon(i->e);
+	if (i->state == INST_STOPPING)
+		stop_resume(i);
+}
+
+static void on_failed(void *arg, enum err_kind kind, const char *text)
+{
+	struct instance *i = arg;
+
+	shimlink_bye(i);
+	start_failed(i, kind, text);
+}
+
+static void on_exited(void *arg, const struct shim_exited *x, const char *note)
+{
+	struct instance *i = arg;
+
+	crash_point(i->e, CRASH_EXITED);
+	shimlink_bye(i);
+	exits_note(i, &(struct exit_note) { .code = x->code,
+					    .oom = x->oom,
+					    .finished_ns = x->finished_ns,
+					    .text = note });
+}
+
+static void on_oom(void *arg)
+{
+	instance_emit(arg, "oom", NULL);
+}
+
+static void on_exec(void *arg, enum shim_msg_type type, const struct shim_exec_event *ev,
+		    const char *text)
+{
+	exec_event(arg, type, ev, text);
+}
+
+static void on_client(void *arg, enum shim_msg_type type, const char *exec_id, uint32_t seq)
+{
+	if (type == SHIM_DETACHED)
+		instance_emit(arg, *exec_id ? "exec_detach" : "detach", NULL);
+}
+
+/* Of interest after a crash of ours only: what did it do meanwhile? */
+static void on_hello(void *arg, const struct shim_hello *h)
+{
+	struct instance *i = arg;
+
+	if (!i->is_recovered)
+		return;
+	i->is_recovered = false;
+	recover_hello(i, h);
+}
+
+static const struct shim_events shim_events = {
+	.hello = on_hello,
+	.started = on_started,
+	.failed = on_failed,
+	.exited = on_exited,
+	.oom = on_oom,
+	.exec = on_exec,
+	.client = on_client,
+	.lost = on_lost,
+};
+
+struct err *shimlink_connect(struct instance *i)
+{
+	i->is_started_sent = false;
+	return shim_conn_open(i->e->loop, i->run_dir, &shim_events, i, &i->conn);
+}
+
+void shimlink_bye(struct instance *i)
+{
+	if (i->on_bye || !i->conn)
+		return;
+	i->on_bye = true;
+	TAILQ_INSERT_TAIL(&i->e->bye, i, todo);
+	engine_dirty(i->e);
+}
+
+void shimlink_drop(struct instance *i)
+{
+	if (i->on_bye)
+		TAILQ_REMOVE(&i->e->bye, i, todo);
+	i->on_bye = false;
+	shim_conn_close(TAKE(i->conn));
+}
