@@ -39,14 +39,14 @@ static struct err *setup_rules(struct engine *e)
 	size_t n = 0, max = 0;
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		max += i->n_ports;
+	TAILQ_FOREACH(i, &e->instances, link)
+	max += i->n_ports;
 	OWN(mem) struct nft_port *ports = xcalloc(max + 1, sizeof(*ports));
 
 	/* Recovered ones only: what starts now is published by itself. */
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (instance_is_alive(i) && i->conn)
-			n += ports_of(i, ports + n);
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (instance_is_alive(i) && i->conn)
+		n += ports_of(i, ports + n);
 	TRY(nft_open(e->c.nft_table, &e->nft));
 	return nft_setup(e->nft, net_prefix_text(&net, subnet), e->c.bridge, ports, n);
 }
@@ -84,9 +84,9 @@ static bool address_is_used(void *arg, uint32_t address)
 	struct instance *i;
 
 	net_address_text(address, text);
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (!strcmp(i->address, text))
-			return true;
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (!strcmp(i->address, text))
+		return true;
 	return false;
 }
 
@@ -139,12 +139,11 @@ static struct instance *port_holder(struct engine *e, const struct spec_port *p,
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		for (size_t n = 0; n < i->n_ports; n++)
-			if (i->ports[n].host_port == port &&
-			    streq(i->ports[n].protocol, p->protocol) &&
-			    ips_collide(i->ports[n].host_ip, p->host_ip))
-				return i;
+	TAILQ_FOREACH(i, &e->instances, link)
+	for (size_t n = 0; n < i->n_ports; n++)
+		if (i->ports[n].host_port == port && streq(i->ports[n].protocol, p->protocol) &&
+		    ips_collide(i->ports[n].host_ip, p->host_ip))
+			return i;
 	return NULL;
 }
 
@@ -193,8 +192,9 @@ static struct err *claim_port(struct instance *i, const struct spec_port *p)
 		.host_port = port,
 	};
 	i->port_fds[i->n_ports++] = fd;
-	OWN(mem) char *value = xasprintf("%s/%s/%d", p->protocol,
-					 p->host_ip && *p->host_ip ? p->host_ip : "0.0.0.0", port);
+	OWN(mem)
+	char *value = xasprintf("%s/%s/%d", p->protocol,
+				p->host_ip && *p->host_ip ? p->host_ip : "0.0.0.0", port);
 
 	return store_claim(i->e->store, "port", value, i->id, NULL);
 }

@@ -7,14 +7,22 @@
 
 /* The names tests use; one per boundary between two phases. */
 static const char *const names[] = {
-	[CRASH_CREATE_FOLDER] = "create-folder", [CRASH_CREATE_COMMIT] = "create-commit",
-	[CRASH_QUEUED] = "queued",               [CRASH_CLAIMED] = "claimed",
-	[CRASH_PLANNED] = "planned",             [CRASH_STARTING] = "starting",
-	[CRASH_SPAWNED] = "spawned",             [CRASH_CONNECTED] = "connected",
-	[CRASH_START_SENT] = "start-sent",       [CRASH_STARTED] = "started",
-	[CRASH_RUNNING] = "running",             [CRASH_STOP_SENT] = "stop-sent",
-	[CRASH_EXITED] = "exited",               [CRASH_EXIT_COMMIT] = "exit-commit",
-	[CRASH_REMOVE] = "remove",               [CRASH_REMOVED] = "removed",
+	[CRASH_CREATE_FOLDER] = "create-folder",
+	[CRASH_CREATE_COMMIT] = "create-commit",
+	[CRASH_QUEUED] = "queued",
+	[CRASH_CLAIMED] = "claimed",
+	[CRASH_PLANNED] = "planned",
+	[CRASH_STARTING] = "starting",
+	[CRASH_SPAWNED] = "spawned",
+	[CRASH_CONNECTED] = "connected",
+	[CRASH_START_SENT] = "start-sent",
+	[CRASH_STARTED] = "started",
+	[CRASH_RUNNING] = "running",
+	[CRASH_STOP_SENT] = "stop-sent",
+	[CRASH_EXITED] = "exited",
+	[CRASH_EXIT_COMMIT] = "exit-commit",
+	[CRASH_REMOVE] = "remove",
+	[CRASH_REMOVED] = "removed",
 };
 static_assert(ARRAY_SIZE(names) == CRASH_PHASES, "each phase has a name");
 

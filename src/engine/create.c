@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,11 +30,12 @@ static struct err *look_up_image(struct engine *e, struct spec *s)
 
 static struct err *name_taken(const struct instance *by, const char *name)
 {
-	return err_new(ERR_EXISTS,
-		       "Conflict. The container name \"/%s\" is already in use by container \"%s\". "
-		       "You have to remove (or rename) that container to be able to reuse that "
-		       "name.",
-		       name, by->id);
+	return err_new(
+	    ERR_EXISTS,
+	    "Conflict. The container name \"/%s\" is already in use by container \"%s\". "
+	    "You have to remove (or rename) that container to be able to reuse that "
+	    "name.",
+	    name, by->id);
 }
 
 static void choose_name(struct engine *e, struct spec *s)
@@ -181,8 +183,9 @@ struct err *engine_rename(struct engine *e, struct instance *i, const char *name
 
 	TRY(spec_check_name(bare));
 	if (other == i)
-		return err_new(ERR_INVALID, "Renaming a container with the same name as its current "
-					    "name");
+		return err_new(ERR_INVALID,
+			       "Renaming a container with the same name as its current "
+			       "name");
 	if (other)
 		return name_taken(other, bare);
 	str_set(&i->spec->name, bare);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,9 +63,9 @@ static struct err *write_marked(struct engine *e)
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (i->run_dirty || i->spec_dirty)
-			TRY_MSG(instance_write(i), "%.12s", i->id);
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (i->run_dirty || i->spec_dirty)
+		TRY_MSG(instance_write(i), "%.12s", i->id);
 	return NULL;
 }
 
@@ -79,8 +80,8 @@ static void marks_clear(struct engine *e)
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		i->run_dirty = i->spec_dirty = false;
+	TAILQ_FOREACH(i, &e->instances, link)
+	i->run_dirty = i->spec_dirty = false;
 }
 
 struct err *engine_commit(struct engine *e)
@@ -227,8 +228,8 @@ static void config_done(struct engine_config *c)
 }
 
 static const char *const folders[] = {
-	"blobs/sha256", "layers/sha256", "images", "tmp", "seccomp", "kernels", "volumes",
-	"instances",
+	"blobs/sha256", "layers/sha256", "images",  "tmp",
+	"seccomp",      "kernels",       "volumes", "instances",
 };
 
 static struct err *make_folders(struct engine *e)
@@ -323,6 +324,8 @@ void engine_free(struct engine *e)
 		;
 	images_free(e);
 	events_free(e);
+	strv_done(&e->trash);
+	strmap_done(&e->initrds);
 	loop_timer_free(e->wake);
 	loop_timer_free(e->retry);
 	loop_timer_free(e->sample);

@@ -119,13 +119,13 @@ struct instance {
 	char address[NET_ADDRESS_TEXT], mac[NET_MAC_TEXT];
 	struct spec_port *ports; /* as published; strings owned */
 	size_t n_ports;
-	int64_t manage_bytes; /* M_i: estimated, then measured */
+	int64_t manage_bytes;   /* M_i: estimated, then measured */
 	struct account account; /* of this start; wall clock */
 	char *net_join;         /* id whose network it shares */
 
 	/* not stored */
 	char *state_dir, *run_dir, *log_dir;
-	int *port_fds; /* sockets that hold the ports; -1: none */
+	int *port_fds;              /* sockets that hold the ports; -1: none */
 	bool run_dirty, spec_dirty; /* to be written this turn */
 	bool has_allocation;        /* admitted in sched's books */
 	bool is_started_sent;
@@ -135,11 +135,14 @@ struct instance {
 	bool restart_event; /* `restart`: tell so when it is up again */
 	bool stop_asked;    /* `stop`: tell so when it ended */
 	bool is_recovered;  /* its shim has not said HELLO to this daemon yet */
+	bool is_over;       /* this run's end was noted: what its shim still says is old */
+	bool requeue;       /* recovery: back into the queue when it is undone */
+	pid_t shim_pid;
 	char *undo_note;    /* why it is being undone */
 	bool restart_asked; /* `restart`: starts again once it exited */
 	bool is_undoing;
-	bool start_wanted; /* spawn as soon as the old shim is gone */
-	char *reason;      /* why it waits; NULL: it does not */
+	bool start_wanted;     /* spawn as soon as the old shim is gone */
+	char *reason;          /* why it waits; NULL: it does not */
 	const char *preparing; /* what a worker makes for it now; static */
 	int64_t paused_at_ns, sliced_at_ns;
 	int64_t ended_boot_ns;
@@ -153,7 +156,7 @@ struct instance {
 	int64_t held_since_ns; /* boot clock: since when it waits in the queue */
 	struct engine_job *prep;
 	enum prep_kind prep_kind; /* what @prep makes */
-	unsigned prep_done; /* set over enum prep_kind: not to be tried again in this start */
+	unsigned prep_done;       /* set over enum prep_kind: not to be tried again in this start */
 	unsigned short rows, cols; /* wished before the start */
 	struct ticket_list tickets;
 	struct parked_list parked;
@@ -222,7 +225,8 @@ struct engine {
 	struct sched *sched;
 	struct nft *nft;
 	enum crash_phase crash_at;
-	bool is_recovering;
+	bool is_recovering, at_boot;
+	bool is_sampling;
 
 	struct instance_list instances; /* oldest first */
 	size_t n_instances;
@@ -245,17 +249,17 @@ struct engine {
 	struct subscription_list subscriptions;
 	struct job_list jobs;
 
-	struct strmap initrds;   /* kernel bundle -> initramfs that a worker named */
+	struct strmap initrds; /* kernel bundle -> initramfs that a worker named */
 	bool net_ready;
 	struct net_prefix subnet; /* the bridge's address */
 	char gateway[NET_ADDRESS_TEXT];
 	uint32_t last_address;
 	int64_t memory_bytes, cpu_milli, disk_bytes; /* T */
-	bool capacity_known;
-	char *kvm_reason; /* NULL: not probed yet */
+	int64_t reserve_bytes;                       /* S of memory, M_total included */
+	int64_t manage_self_bytes;                   /* M_0 */
+	char *kvm_reason;                            /* NULL: not probed yet */
 	bool has_kvm;
 	char *boot_id;
-	uint64_t random[2];
 };
 
 /* ---- engine.c ---- */
@@ -299,9 +303,9 @@ struct err *instance_read(struct engine *e, const char *id, const json_t *doc, c
 			  struct instance **ret) MUST_USE;
 
 void instance_ports_free(struct instance *i);
-char *instance_cgroup(const struct instance *i); /* "/hostel/ID"; owned by the caller */
-bool instance_is_alive(const struct instance *i); /* starting, running or stopping */
-bool instance_is_waiting(const struct instance *i); /* queued or re-queued */
+char *instance_cgroup(const struct instance *i);     /* "/hostel/ID"; owned by the caller */
+bool instance_is_alive(const struct instance *i);    /* starting, running or stopping */
+bool instance_is_waiting(const struct instance *i);  /* queued or re-queued */
 const char *instance_kind(const struct instance *i); /* plan's kind */
 
 /* ---- ticket.c ---- */
@@ -367,8 +371,10 @@ void prep_cancel(struct instance *i);
 json_t *vm_initramfs_job(struct instance *i);
 /** vm_plan() - host.vm of a plan; new reference */
 struct err *vm_plan(struct instance *i, json_t **ret) MUST_USE;
-/** vm_kernel_default() - name of the default bundle; NULL: there is none. Borrowed */
-const char *vm_kernel_default(struct engine *e);
+void vm_initramfs_made(struct instance *i, const char *path);
+/** vm_manage_bytes() - M_i of a VM, measured */
+int64_t vm_manage_bytes(const struct instance *i, int64_t shim_bytes);
+struct err *vm_top(struct instance *i, struct engine_done done) MUST_USE;
 char *prep_seccomp_path(const struct instance *i); /* NULL: no filter */
 
 struct err *claim_all(struct instance *i) MUST_USE;
@@ -385,6 +391,14 @@ struct err *plan_write(struct instance *i) MUST_USE;
 
 struct err *shimlink_spawn(struct instance *i) MUST_USE;
 struct err *shimlink_connect(struct instance *i) MUST_USE;
+
+/** shimlink_forget_run() - exit record and the like of the last run, before `starting` is committed
+ */
+void shimlink_forget_run(const struct instance *i);
+
+/** shimlink_wait() - its shim is about to end: go on when the lock is free */
+void shimlink_wait(struct instance *i);
+void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns);
 
 /** shimlink_bye() - after the commit, let the shim end */
 void shimlink_bye(struct instance *i);
@@ -415,6 +429,10 @@ void exits_note(struct instance *i, const struct exit_note *x);
 /** exits_from_file() - the shim's exit record; false when there is none */
 bool exits_from_file(struct instance *i);
 void exits_again(struct instance *i, int64_t delay_ns);
+/** exits_back_off() - a re-queued instance starts after @delay_ns */
+void exits_back_off(struct instance *i, int64_t delay_ns);
+/** exits_at_boot() - the host was restarted: policies say what runs again */
+void exits_at_boot(struct instance *i);
 
 /* ---- stop.c, remove.c, streams.c, exec.c ---- */
 
@@ -423,6 +441,7 @@ void stop_resume(struct instance *i);
 int signal_parse(const char *text); /* "SIGTERM", "TERM", "15"; -1 */
 void remove_now(struct instance *i);
 void trash_sweep(struct engine *e);
+void trash_later(struct engine *e);
 /** trash_put() - move a folder below root out of sight; the sweep deletes it */
 void trash_put(struct engine *e, const char *path);
 
@@ -467,6 +486,7 @@ void jobs_free(struct engine *e);
 
 void measure_start(struct engine *e);
 void measure_soon(struct engine *e);
+uint64_t host_cpu_ns(void);
 json_t *account_json(const struct instance *i);
 
 /** recover_hello() - a shim that lived through our death says where it is */

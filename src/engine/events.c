@@ -99,13 +99,13 @@ static void deliver_all(struct engine *e, const struct past_event *p)
 
 	for (bool again = true; again;) {
 		again = false;
-		TAILQ_FOREACH (s, &e->subscriptions, link)
-			if (s->seen < p->seq) {
-				s->seen = p->seq;
-				deliver(p, s->fn, s->arg);
-				again = true;
-				break;
-			}
+		TAILQ_FOREACH(s, &e->subscriptions, link)
+		if (s->seen < p->seq) {
+			s->seen = p->seq;
+			deliver(p, s->fn, s->arg);
+			again = true;
+			break;
+		}
 	}
 }
 
@@ -113,9 +113,9 @@ static bool is_behind(struct engine *e)
 {
 	struct engine_subscription *s;
 
-	TAILQ_FOREACH (s, &e->subscriptions, link)
-		if (s->seen < e->event_seq)
-			return true;
+	TAILQ_FOREACH(s, &e->subscriptions, link)
+	if (s->seen < e->event_seq)
+		return true;
 	return false;
 }
 
@@ -125,8 +125,8 @@ void events_flush(struct engine *e)
 
 	if (!is_behind(e))
 		return;
-	TAILQ_FOREACH (p, &e->events, link)
-		deliver_all(e, p);
+	TAILQ_FOREACH(p, &e->events, link)
+	deliver_all(e, p);
 }
 
 void engine_past_events(struct engine *e, int64_t since_ns, int64_t until_ns,
@@ -134,9 +134,9 @@ void engine_past_events(struct engine *e, int64_t since_ns, int64_t until_ns,
 {
 	struct past_event *p;
 
-	TAILQ_FOREACH (p, &e->events, link)
-		if (p->time_ns >= since_ns && (!until_ns || p->time_ns <= until_ns))
-			deliver(p, fn, arg);
+	TAILQ_FOREACH(p, &e->events, link)
+	if (p->time_ns >= since_ns && (!until_ns || p->time_ns <= until_ns))
+		deliver(p, fn, arg);
 }
 
 void events_free(struct engine *e)

@@ -27,9 +27,9 @@ static struct exec *exec_by_id(struct engine *e, const char *id)
 {
 	struct exec *x;
 
-	TAILQ_FOREACH (x, &e->execs, link)
-		if (!strcmp(x->id, id))
-			return x;
+	TAILQ_FOREACH(x, &e->execs, link)
+	if (!strcmp(x->id, id))
+		return x;
 	return NULL;
 }
 
@@ -80,7 +80,8 @@ void execs_drop(struct instance *i)
 			continue;
 		if (x->ticket)
 			ticket_finish(TAKE(x->ticket),
-				      err_new(ERR_STATE, "container %s is not running", i->id), NULL);
+				      err_new(ERR_STATE, "container %s is not running", i->id),
+				      NULL);
 		exec_free(x);
 	}
 }
@@ -94,8 +95,8 @@ struct err *engine_exec_create(struct engine *e, struct instance *i,
 	if (i->state != INST_RUNNING && i->state != INST_STOPPING)
 		return err_new(ERR_STATE, "container %s is not running", i->id);
 	if (i->freeze.reasons & (1U << FREEZE_USER))
-		return err_new(ERR_STATE, "container %s is paused, unpause the container before exec",
-			       i->id);
+		return err_new(ERR_STATE,
+			       "container %s is paused, unpause the container before exec", i->id);
 	if (!spec->cmd.n)
 		return err_new(ERR_INVALID, "No exec command specified");
 	if (keys_parse(spec->detach_keys, keys, sizeof(keys)) < 0)
@@ -235,15 +236,15 @@ struct err *engine_exec_inspect(struct engine *e, const char *exec_id, json_t **
 	TRY(exec_find(e, exec_id, &x));
 	for (size_t n = 1; n < x->x.cmd.n; n++)
 		json_array_append_new(args, jx_string(x->x.cmd.v[n]));
-	*ret = json_pack("{s:b, s:s, s:o, s:{s:b, s:s, s:o, s:b, s:s}, s:b, s:b, s:b, s:b, s:s, s:s, "
-			 "s:i}",
-			 "CanRemove", 0, "ContainerID", x->i->id, "ExitCode",
-			 x->has_ended ? json_integer(x->code) : json_null(), "ProcessConfig", "tty",
-			 x->x.tty, "entrypoint", x->x.cmd.v[0], "arguments", json_incref(args),
-			 "privileged", x->x.privileged, "user", x->user ? x->user : "", "OpenStdin",
-			 x->x.attach_stdin, "OpenStderr", x->x.attach_stderr, "OpenStdout",
-			 x->x.attach_stdout, "Running", x->is_running, "DetachKeys",
-			 x->keys ? x->keys : "", "ID", x->id, "Pid", (int)x->pid);
+	*ret = json_pack(
+	    "{s:b, s:s, s:o, s:{s:b, s:s, s:o, s:b, s:s}, s:b, s:b, s:b, s:b, s:s, s:s, "
+	    "s:i}",
+	    "CanRemove", 0, "ContainerID", x->i->id, "ExitCode",
+	    x->has_ended ? json_integer(x->code) : json_null(), "ProcessConfig", "tty", x->x.tty,
+	    "entrypoint", x->x.cmd.v[0], "arguments", json_incref(args), "privileged",
+	    x->x.privileged, "user", x->user ? x->user : "", "OpenStdin", x->x.attach_stdin,
+	    "OpenStderr", x->x.attach_stderr, "OpenStdout", x->x.attach_stdout, "Running",
+	    x->is_running, "DetachKeys", x->keys ? x->keys : "", "ID", x->id, "Pid", (int)x->pid);
 	return *ret ? NULL : err_new(ERR_INTERNAL, "exec inspect");
 }
 

@@ -35,8 +35,8 @@ static void run_again(struct instance *i)
 	loop_timer_free(TAKE(i->backoff_timer));
 	i->not_before_ns = 0;
 	i->prep_done = 0;
-	i->account = (struct account) { .arrival_ns = clock_wall_ns(),
-					.admission_ns = clock_wall_ns() };
+	i->account =
+	    (struct account) { .arrival_ns = clock_wall_ns(), .admission_ns = clock_wall_ns() };
 	if (!i->has_allocation) {
 		queue_arrive(i);
 		instance_touch(i);
@@ -61,8 +61,31 @@ void exits_again(struct instance *i, int64_t delay_ns)
 	}
 	i->durable = true;
 	i->not_before_ns = clock_wall_ns() + delay_ns;
+	exits_back_off(i, delay_ns);
+}
+
+void exits_back_off(struct instance *i, int64_t delay_ns)
+{
 	i->backoff_timer = loop_timer_new(i->e->loop, on_backoff, i);
 	loop_timer_start(i->backoff_timer, delay_ns);
+}
+
+void exits_at_boot(struct instance *i)
+{
+	struct restart_case c = {
+		.policy = i->spec->restart,
+		.max = i->spec->restart_max,
+		.count = i->restart_count,
+		.exit_code = i->exit_code,
+		.stopped_by_user = i->manual_stop,
+		.at_boot = true,
+	};
+
+	/* What ended by itself before the host went down stays so under on-failure. */
+	if (c.policy == RESTART_ON_FAILURE || !restart_wanted(&c))
+		return;
+	i->durable = true;
+	exits_again(i, 0);
 }
 
 static bool policy_restarts(struct instance *i)
@@ -73,6 +96,7 @@ static bool policy_restarts(struct instance *i)
 		.count = i->restart_count,
 		.exit_code = i->exit_code,
 		.stopped_by_user = i->manual_stop,
+		.at_boot = i->e->at_boot,
 	};
 
 	if (i->is_removing || !restart_wanted(&c))
@@ -124,6 +148,7 @@ void exits_note(struct instance *i, const struct exit_note *x)
 
 	if (instance_step(i, EV_EXITED) == ACT_REFUSE)
 		return;
+	i->is_over = true;
 	i->exit_code = x->code;
 	i->oom = x->oom;
 	i->finished_ns = x->finished_ns;

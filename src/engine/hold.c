@@ -100,7 +100,8 @@ void hold_after_pass(struct engine *e)
 	struct engine_ticket *t, *next;
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link) {
+	TAILQ_FOREACH(i, &e->instances, link)
+	{
 		if (!instance_is_waiting(i) || i->has_allocation)
 			continue;
 		notice_start(i);

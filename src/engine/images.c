@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/engine_int.h"
 #include "engine/refs.h"
@@ -32,9 +33,9 @@ struct image *image_by_id(struct engine *e, const char *id)
 {
 	struct image *im;
 
-	TAILQ_FOREACH (im, &e->images, link)
-		if (streq(im->id, id))
-			return im;
+	TAILQ_FOREACH(im, &e->images, link)
+	if (streq(im->id, id))
+		return im;
 	return NULL;
 }
 
@@ -42,9 +43,9 @@ static struct image_ref *ref_find(struct engine *e, const char *ref)
 {
 	struct image_ref *r;
 
-	TAILQ_FOREACH (r, &e->refs, link)
-		if (streq(r->ref, ref))
-			return r;
+	TAILQ_FOREACH(r, &e->refs, link)
+	if (streq(r->ref, ref))
+		return r;
 	return NULL;
 }
 
@@ -135,7 +136,8 @@ struct err *image_enter(struct engine *e, const json_t *doc)
 	TRY(store_put(e->store, STORE_IMAGE, id, NULL, doc));
 	engine_dirty(e);
 	image_add(e, id, doc);
-	json_array_foreach (json_object_get(doc, "refs"), n, ref) {
+	json_array_foreach(json_object_get(doc, "refs"), n, ref)
+	{
 		OWN(mem) char *whole = NULL;
 
 		TRY(ref_normalise(json_string_value(ref), &whole));
@@ -153,12 +155,12 @@ static struct image *image_by_prefix(struct engine *e, const char *text)
 
 	if (!ref_is_id(text))
 		return NULL;
-	TAILQ_FOREACH (im, &e->images, link)
-		if (!strncmp(im->id + 7, hex, strlen(hex))) {
-			if (found)
-				return NULL; /* ambiguous: as not found */
-			found = im;
-		}
+	TAILQ_FOREACH(im, &e->images, link)
+	if (!strncmp(im->id + 7, hex, strlen(hex))) {
+		if (found)
+			return NULL; /* ambiguous: as not found */
+		found = im;
+	}
 	return found;
 }
 
@@ -170,7 +172,8 @@ static struct image *image_by_digest(struct engine *e, const char *whole)
 
 	if (!at)
 		return NULL;
-	TAILQ_FOREACH (r, &e->refs, link) {
+	TAILQ_FOREACH(r, &e->refs, link)
+	{
 		OWN(mem) char *repository = ref_repository(r->ref);
 
 		if (streq(r->digest, at + 1) && strlen(repository) == (size_t)(at - whole) &&
@@ -208,7 +211,8 @@ void image_layers(const struct image *im, struct strv *ret)
 	size_t n;
 	json_t *layer;
 
-	json_array_foreach (json_object_get(im->doc, "layers"), n, layer) {
+	json_array_foreach(json_object_get(im->doc, "layers"), n, layer)
+	{
 		const char *id = jx_str(layer, "diff_id", "sha256:");
 
 		strv_add(ret, strchr(id, ':') ? strchr(id, ':') + 1 : id);
@@ -229,7 +233,8 @@ static void show_refs(struct engine *e, const struct image *im)
 {
 	struct image_ref *r;
 
-	TAILQ_FOREACH (r, &e->refs, link) {
+	TAILQ_FOREACH(r, &e->refs, link)
+	{
 		if (!streq(r->image, im->id))
 			continue;
 		if (!strchr(r->ref, '@'))
@@ -309,8 +314,8 @@ static size_t refs_of(struct engine *e, const struct image *im)
 	struct image_ref *r;
 	size_t n = 0;
 
-	TAILQ_FOREACH (r, &e->refs, link)
-		n += streq(r->image, im->id);
+	TAILQ_FOREACH(r, &e->refs, link)
+	n += streq(r->image, im->id);
 	return n;
 }
 
@@ -318,9 +323,9 @@ static struct instance *user_of(struct engine *e, const struct image *im)
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (streq(i->spec->image_id, im->id))
-			return i;
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (streq(i->spec->image_id, im->id))
+		return i;
 	return NULL;
 }
 
@@ -333,9 +338,9 @@ static struct err *untag(struct engine *e, struct image *im, struct image_ref *r
 	if (r->digest && *r->digest) {
 		OWN(mem) char *repository = ref_repository(r->ref);
 
-		json_array_append_new(out, json_pack("{s:o}", "Untagged",
-						     json_sprintf("%s@%s", ref_short(repository),
-								  r->digest)));
+		json_array_append_new(
+		    out, json_pack("{s:o}", "Untagged",
+				   json_sprintf("%s@%s", ref_short(repository), r->digest)));
 	}
 	image_event(e, "untag", im, im->id);
 	ref_drop(e, r);
@@ -346,7 +351,8 @@ static bool is_layer_used(struct engine *e, const char *hex)
 {
 	struct image *im;
 
-	TAILQ_FOREACH (im, &e->images, link) {
+	TAILQ_FOREACH(im, &e->images, link)
+	{
 		OWN(strv) struct strv layers = { 0 };
 
 		image_layers(im, &layers);
@@ -360,15 +366,16 @@ static bool is_blob_used(struct engine *e, const char *digest)
 {
 	struct image *im;
 
-	TAILQ_FOREACH (im, &e->images, link) {
+	TAILQ_FOREACH(im, &e->images, link)
+	{
 		size_t n;
 		json_t *layer;
 
 		if (streq(im->id, digest) || streq(im->manifest, digest))
 			return true;
-		json_array_foreach (json_object_get(im->doc, "layers"), n, layer)
-			if (streq(jx_str(layer, "digest", ""), digest))
-				return true;
+		json_array_foreach(
+		    json_object_get(im->doc, "layers"), n,
+		    layer) if (streq(jx_str(layer, "digest", ""), digest)) return true;
 	}
 	return false;
 }
@@ -391,7 +398,8 @@ static void trash_files(struct engine *e, const json_t *doc, const char *id, jso
 	size_t n;
 	json_t *layer;
 
-	json_array_foreach (json_object_get(doc, "layers"), n, layer) {
+	json_array_foreach(json_object_get(doc, "layers"), n, layer)
+	{
 		const char *diff = jx_str(layer, "diff_id", "sha256:");
 
 		trash_blob(e, jx_str(layer, "digest", ""));
@@ -447,10 +455,11 @@ static struct err *check_unused(struct engine *e, struct image *im, const char *
 			       "used by running container %.12s",
 			       ref, i->id);
 	if (!force)
-		return err_new(ERR_STATE,
-			       "conflict: unable to remove repository reference \"%s\" (must force) "
-			       "- container %.12s is using its referenced image %.12s",
-			       ref, i->id, im->id + 7);
+		return err_new(
+		    ERR_STATE,
+		    "conflict: unable to remove repository reference \"%s\" (must force) "
+		    "- container %.12s is using its referenced image %.12s",
+		    ref, i->id, im->id + 7);
 	return NULL;
 }
 

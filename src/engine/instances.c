@@ -57,8 +57,9 @@ void instance_free(struct instance *i)
 	execs_drop(i);
 	streams_close(i);
 	while ((t = TAILQ_FIRST(&i->tickets)))
-		ticket_finish(t, err_new(ERR_UNAVAILABLE, "%s is gone", i->spec ? i->spec->name : i->id),
-			      NULL);
+		ticket_finish(
+		    t, err_new(ERR_UNAVAILABLE, "%s is gone", i->spec ? i->spec->name : i->id),
+		    NULL);
 	shim_conn_close(i->conn);
 	shimlink_orphan(i);
 	loop_child_free(i->undo);
@@ -100,9 +101,9 @@ struct instance *instance_by_id(const struct engine *e, const char *id)
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (!strcmp(i->id, id))
-			return i;
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (!strcmp(i->id, id))
+		return i;
 	return NULL;
 }
 
@@ -110,9 +111,9 @@ struct instance *instance_by_name(const struct engine *e, const char *name)
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (!strcmp(i->spec->name, name))
-			return i;
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (!strcmp(i->spec->name, name))
+		return i;
 	return NULL;
 }
 
@@ -128,11 +129,11 @@ struct err *engine_find(struct engine *e, const char *ref, struct instance **ret
 		*ret = i;
 		return NULL;
 	}
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (len && !strncmp(i->id, name, len)) {
-			found = i;
-			matches++;
-		}
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (len && !strncmp(i->id, name, len)) {
+		found = i;
+		matches++;
+	}
 	if (matches > 1)
 		return err_new(ERR_INVALID, "Multiple IDs found with provided prefix: %s", ref);
 	if (!found)
@@ -215,7 +216,8 @@ struct instance_view instance_view(const struct instance *i)
 		.created_ns = i->created_ns,
 		.started_ns = i->started_ns,
 		.finished_ns = i->finished_ns,
-		.queue_reason = instance_is_waiting(i) && !i->not_before_ns ? i->reason : i->preparing,
+		.queue_reason =
+		    instance_is_waiting(i) && !i->not_before_ns ? i->reason : i->preparing,
 		.address = is_addressed ? i->address : NULL,
 		.mac = is_addressed ? i->mac : NULL,
 		.gateway = is_addressed ? i->e->gateway : NULL,
@@ -330,7 +332,8 @@ static void read_ports(struct instance *i, const json_t *a)
 
 	i->ports = xcalloc(json_array_size(a) + 1, sizeof(*i->ports));
 	i->port_fds = xcalloc(json_array_size(a) + 1, sizeof(*i->port_fds));
-	json_array_foreach (a, n, p) {
+	json_array_foreach(a, n, p)
+	{
 		i->port_fds[i->n_ports] = -1;
 		i->ports[i->n_ports++] = (struct spec_port) {
 			.protocol = xstrdup(jx_str(p, "proto", "tcp")),

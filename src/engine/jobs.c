@@ -24,8 +24,8 @@ struct engine_job {
 	int out; /* worker's descriptor 1 */
 	struct loop_watch *watch;
 	struct str line;
-	json_t *result;    /* member "done" */
-	struct err *err;   /* what it said, or what was wrong with what it said */
+	json_t *result;  /* member "done" */
+	struct err *err; /* what it said, or what was wrong with what it said */
 	bool has_ended, is_cancelled;
 	int code;
 	TAILQ_ENTRY(engine_job) link;
@@ -84,7 +84,8 @@ static struct err *enter_images(struct engine_job *j)
 	size_t n;
 	json_t *image;
 
-	json_array_foreach (json_object_get(j->result, "images"), n, image) {
+	json_array_foreach(json_object_get(j->result, "images"), n, image)
+	{
 		json_t *a = json_object();
 
 		TRY(image_enter(j->e, image));

@@ -6,10 +6,19 @@
 static const struct {
 	const char *text, *bytes; /* NULL: refused */
 } cases[] = {
-	{ NULL, "\x10\x11" },  { "", "\x10\x11" },    { "ctrl-p,ctrl-q", "\x10\x11" },
-	{ "a", "a" },          { "ctrl-a,d", "\x01" "d" }, { "ctrl-[", "\x1b" },
-	{ "DEL", "\x7f" },     { "ctrl-]", "\x1d" },  { "ctrl-1", NULL },
-	{ "abc", NULL },       { "a,", NULL },        { "ctrl-", NULL },
+	{ NULL, "\x10\x11" },
+	{ "", "\x10\x11" },
+	{ "ctrl-p,ctrl-q", "\x10\x11" },
+	{ "a", "a" },
+	{ "ctrl-a,d", "\x01"
+		      "d" },
+	{ "ctrl-[", "\x1b" },
+	{ "DEL", "\x7f" },
+	{ "ctrl-]", "\x1d" },
+	{ "ctrl-1", NULL },
+	{ "abc", NULL },
+	{ "a,", NULL },
+	{ "ctrl-", NULL },
 };
 
 static void detach_keys_are_read_as_docker_writes_them(void **state)

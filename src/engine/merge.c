@@ -31,9 +31,8 @@ static void merge_keys(struct strv *l, const json_t *image, const char *member)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (json_object_get(image, member), key, value)
-		if (!strv_has(l, key))
-			strv_add(l, key);
+	json_object_foreach(json_object_get(image, member), key, value) if (!strv_has(l, key))
+	    strv_add(l, key);
 }
 
 static void merge_labels(struct strmap *m, const json_t *image)
@@ -41,9 +40,8 @@ static void merge_labels(struct strmap *m, const json_t *image)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (json_object_get(image, "Labels"), key, value)
-		if (!strmap_get(m, key))
-			strmap_set(m, key, json_is_string(value) ? json_string_value(value) : "");
+	json_object_foreach(json_object_get(image, "Labels"), key, value) if (!strmap_get(m, key))
+	    strmap_set(m, key, json_is_string(value) ? json_string_value(value) : "");
 }
 
 static void merge_text(char **slot, const json_t *image, const char *member)

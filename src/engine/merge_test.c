@@ -66,7 +66,8 @@ static void nothing_to_run_is_refused(void **state)
 static void what_the_user_said_wins_and_the_rest_is_the_images(void **state)
 {
 	OWN(spec) struct spec *s = spec_new();
-	OWN(json) json_t *image = image_of(
+	OWN(json)
+	json_t *image = image_of(
 	    "{\"Cmd\":[\"sh\"],\"Env\":[\"PATH=/bin\",\"A=image\"],\"User\":\"app\",\"WorkingDir\":"
 	    "\"/w\",\"StopSignal\":\"SIGINT\",\"Labels\":{\"a\":\"image\",\"b\":\"image\"},"
 	    "\"Volumes\":{\"/data\":{}},\"ExposedPorts\":{\"80/tcp\":{}}}");

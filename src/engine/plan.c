@@ -85,9 +85,10 @@ static struct err *bind_source(const struct spec_mount *m)
 	if (m->create_source)
 		return fd_mkdirs(m->source);
 	/* The CLI reads "no such file or directory" as a missing command: other words. */
-	return err_new(ERR_INVALID,
-		       "invalid mount config for type \"bind\": bind source path does not exist: %s",
-		       m->source);
+	return err_new(
+	    ERR_INVALID,
+	    "invalid mount config for type \"bind\": bind source path does not exist: %s",
+	    m->source);
 }
 
 static struct err *find_sources(struct draft *d)
@@ -157,19 +158,21 @@ static struct err *make_texts(struct draft *d)
 	});
 	d->hostname_text = xasprintf("%s\n", hostname_of(i, buf));
 	link_names(i, &others);
-	err = net_hosts_text(&(struct net_hosts) { .hostname = hostname_of(i, buf),
-						   .domainname = s->domainname,
-						   .address = i->address[0] ? i->address : NULL,
-						   .gateway = i->e->net_ready ? i->e->gateway : NULL,
-						   .extra = &s->extra_hosts,
-						   .others = &others },
-			     &d->hosts_text);
+	err =
+	    net_hosts_text(&(struct net_hosts) { .hostname = hostname_of(i, buf),
+						 .domainname = s->domainname,
+						 .address = i->address[0] ? i->address : NULL,
+						 .gateway = i->e->net_ready ? i->e->gateway : NULL,
+						 .extra = &s->extra_hosts,
+						 .others = &others },
+			   &d->hosts_text);
 	strmap_done(&others);
 	return err;
 }
 
 /* Plain writes: who reads them is started afterwards. */
-static struct err *write_file(struct instance *i, const char *name, const char *text, char **ret_path)
+static struct err *write_file(struct instance *i, const char *name, const char *text,
+			      char **ret_path)
 {
 	OWN(mem) char *path = xasprintf("%s/%s", i->state_dir, name);
 	OWN(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -193,10 +196,11 @@ static struct err *write_texts(struct draft *d)
 
 static json_t *guest_files(const struct draft *d)
 {
-	return json_pack("[{s:s, s:i, s:o}, {s:s, s:i, s:o}, {s:s, s:i, s:o}]", "path", "/etc/hosts",
-			 "mode", 0644, "content", jx_string(d->hosts_text), "path", "/etc/hostname",
-			 "mode", 0644, "content", jx_string(d->hostname_text), "path",
-			 "/etc/resolv.conf", "mode", 0644, "content", jx_string(d->resolv_text));
+	return json_pack("[{s:s, s:i, s:o}, {s:s, s:i, s:o}, {s:s, s:i, s:o}]", "path",
+			 "/etc/hosts", "mode", 0644, "content", jx_string(d->hosts_text), "path",
+			 "/etc/hostname", "mode", 0644, "content", jx_string(d->hostname_text),
+			 "path", "/etc/resolv.conf", "mode", 0644, "content",
+			 jx_string(d->resolv_text));
 }
 
 /* ---- members of the plan ---- */
@@ -342,8 +346,7 @@ static struct err *plan_guest(struct draft *d, json_t **ret)
 			TRY(ctr_plan_oci(i->spec, &in, &oci));
 			json_object_set_new(guest, "oci", oci);
 		}
-		json_object_set_new(guest, "user",
-				    json_string(i->spec->user ? i->spec->user : ""));
+		json_object_set_new(guest, "user", json_string(i->spec->user ? i->spec->user : ""));
 		json_object_set_new(guest, "groups", jx_from_strv(&i->spec->group_add));
 		if (bpf)
 			json_object_set_new(guest, "seccomp_bpf", json_string(bpf));

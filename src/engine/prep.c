@@ -63,8 +63,8 @@ static json_t *diff_ids(const struct image *im)
 	json_t *ids = json_array(), *layer;
 	size_t n;
 
-	json_array_foreach (json_object_get(im->doc, "layers"), n, layer)
-		json_array_append_new(ids, json_string(jx_str(layer, "diff_id", "")));
+	json_array_foreach(json_object_get(im->doc, "layers"), n, layer)
+	    json_array_append_new(ids, json_string(jx_str(layer, "diff_id", "")));
 	return ids;
 }
 
@@ -116,8 +116,8 @@ static json_t *copy_job(struct instance *i, const struct image *im, const struct
 {
 	OWN(mem) char *folder = volume_path(i->e, m->source);
 
-	return json_pack("{s:s, s:o, s:s, s:s}", "job", "volume-copy", "layers", diff_ids(im), "path",
-			 m->target, "volume", folder);
+	return json_pack("{s:s, s:o, s:s, s:s}", "job", "volume-copy", "layers", diff_ids(im),
+			 "path", m->target, "volume", folder);
 }
 
 /* The first volume that was never used yet gets what the image has at its place. */
@@ -148,7 +148,8 @@ static const struct {
 	json_t *(*need)(struct instance *i);
 } preps[] = {
 	[PREP_SECCOMP] = { "preparing: compiling the seccomp profile", false, need_seccomp },
-	[PREP_EROFS] = { "preparing: packing the image for VMs (once per image)", false, need_erofs },
+	[PREP_EROFS] = { "preparing: packing the image for VMs (once per image)", false,
+			 need_erofs },
 	[PREP_INITRAMFS] = { "preparing: building the initramfs (once per kernel)", false,
 			     need_initramfs },
 	[PREP_VOLUMES] = { "preparing: copying the image's files into a new volume", true,
@@ -162,7 +163,7 @@ static void on_prep_done(void *arg, struct err *e, const json_t *result)
 	i->prep = NULL;
 	i->preparing = NULL;
 	if (!e && i->prep_kind == PREP_INITRAMFS)
-		strmap_set(&i->e->initrds, vm_kernel_default(i->e), jx_str(result, "path", ""));
+		vm_initramfs_made(i, jx_str(result, "path", ""));
 	if (e)
 		start_failed(i, err_kind(e), err_text(e));
 	else

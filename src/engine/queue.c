@@ -137,9 +137,9 @@ static void tell_reason(struct instance *i)
 {
 	struct engine_ticket *t;
 
-	TAILQ_FOREACH (t, &i->tickets, link)
-		if (t->kind == TICKET_START && t->on_reason)
-			t->on_reason(t->reason_arg, i->reason);
+	TAILQ_FOREACH(t, &i->tickets, link)
+	if (t->kind == TICKET_START && t->on_reason)
+		t->on_reason(t->reason_arg, i->reason);
 }
 
 static void update_reason(struct instance *i)
@@ -166,9 +166,9 @@ void queue_pass(struct engine *e)
 		if (i)
 			admit(i);
 	}
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (instance_is_waiting(i) && !i->has_allocation)
-			update_reason(i);
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (instance_is_waiting(i) && !i->has_allocation)
+		update_reason(i);
 	hold_after_pass(e);
 	if (wake)
 		loop_timer_start(e->wake, wake - now);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/mem.h"
+#include "util/str.h"
 
 #define HUB     "docker.io/"
 #define LIBRARY "docker.io/library/"

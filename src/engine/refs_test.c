@@ -9,7 +9,8 @@
 static const struct {
 	const char *text, *stored, *shown, *repository;
 } good[] = {
-	{ "debian", "docker.io/library/debian:latest", "debian:latest", "docker.io/library/debian" },
+	{ "debian", "docker.io/library/debian:latest", "debian:latest",
+	  "docker.io/library/debian" },
 	{ "debian:12", "docker.io/library/debian:12", "debian:12", "docker.io/library/debian" },
 	{ "me/app", "docker.io/me/app:latest", "me/app:latest", "docker.io/me/app" },
 	{ "docker.io/library/a:b", "docker.io/library/a:b", "a:b", "docker.io/library/a" },
@@ -23,7 +24,8 @@ static const struct {
 };
 
 static const char *const bad[] = {
-	"", "/", "a//b", "Debian", "a:", "a:b:c", "-a", "a/", "a@sha256:12", "a b", "a:b/", ":x", "a\n",
+	"",   "/",           "a//b", "Debian", "a:", "a:b:c", "-a",
+	"a/", "a@sha256:12", "a b",  "a:b/",   ":x", "a\n",
 };
 
 static void a_reference_is_stored_whole_and_shown_short(void **state)

@@ -17,8 +17,8 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-#define SWEEP_ENTRIES 64          /* more than these are a worker's job */
-#define SWEEP_BYTES   (1 << 20)   /* and so are big files */
+#define SWEEP_ENTRIES 64        /* more than these are a worker's job */
+#define SWEEP_BYTES   (1 << 20) /* and so are big files */
 #define SWEEP_DEPTH   6
 
 /* ---- trash ---- */
@@ -41,6 +41,11 @@ void trash_put(struct engine *e, const char *path)
 		return;
 	}
 	strv_add(&e->trash, to);
+	trash_later(e);
+}
+
+void trash_later(struct engine *e)
+{
 	if (!e->sweep)
 		e->sweep = loop_timer_new(e->loop, on_sweep, e);
 	if (!e->is_sweeping)
@@ -159,10 +164,11 @@ static struct err *refuse_alive(const struct instance *i)
 	bool is_paused = i->freeze.reasons & (1U << FREEZE_USER);
 
 	return err_new(ERR_STATE,
-		       is_paused ? "cannot remove container \"/%s\": container is paused and must be "
-				   "unpaused first"
-				 : "cannot remove container \"/%s\": container is running: stop the "
-				   "container before removing or force remove",
+		       is_paused
+			   ? "cannot remove container \"/%s\": container is paused and must be "
+			     "unpaused first"
+			   : "cannot remove container \"/%s\": container is running: stop the "
+			     "container before removing or force remove",
 		       i->spec->name);
 }
 

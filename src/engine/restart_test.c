@@ -43,7 +43,7 @@ static void the_delay_doubles_to_a_minute_and_falls_back_after_a_good_run(void *
 static void a_generated_name_is_a_valid_one_and_gets_a_number_when_taken(void **state)
 {
 	for (uint64_t r = 1; r < 1000; r++) {
-		OWN(mem) char *name = name_make(r * 0x9e3779b97f4a7c15ULL, r % 3);
+		OWN(mem) char *name = name_make(r * 0x9e3779b97f4a7c15ULL, (unsigned)(r % 3));
 
 		assert_null(spec_check_name(name));
 	}

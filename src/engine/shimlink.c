@@ -116,7 +116,7 @@ void shimlink_orphan(struct instance *i)
 	i->shim = NULL;
 }
 
-static void forget_last_run(const struct instance *i)
+void shimlink_forget_run(const struct instance *i)
 {
 	OWN(mem) char *exit = xasprintf("%s/exit.json", i->state_dir);
 	OWN(mem) char *started = xasprintf("%s/started", i->run_dir);
@@ -147,7 +147,6 @@ struct err *shimlink_spawn(struct instance *i)
 	TRY(shimlink_lock(i, &lock));
 	if (lock < 0)
 		return err_new(ERR_UNAVAILABLE, "another supervisor of it still runs");
-	forget_last_run(i);
 	TRY(open_log(i, &log));
 	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
 	shim_argv(i, &argv);
@@ -159,6 +158,8 @@ struct err *shimlink_spawn(struct instance *i)
 			      &pid, &pidfd),
 		"supervisor");
 	i->shim_alive = true;
+	i->is_over = false;
+	i->shim_pid = pid;
 	return watch_shim(i, pidfd);
 }
 
@@ -166,13 +167,19 @@ struct err *shimlink_spawn(struct instance *i)
 
 static void died_done(struct instance *i, const char *note)
 {
+	if (i->requeue) {
+		i->requeue = false;
+		i->is_over = true;
+		instance_step(i, EV_EXITED);
+		exits_again(i, 0);
+		return;
+	}
 	if (i->state == INST_STARTING && !i->is_started_sent) {
 		start_failed(i, ERR_INTERNAL, note);
 		return;
 	}
-	exits_note(i, &(struct exit_note) { .code = 137,
-					    .finished_ns = clock_wall_ns(),
-					    .text = note });
+	exits_note(
+	    i, &(struct exit_note) { .code = 137, .finished_ns = clock_wall_ns(), .text = note });
 }
 
 static void start_again(struct instance *i)
@@ -202,8 +209,8 @@ void shimlink_undo(struct instance *i, const char *note)
 {
 	OWN(mem) char *path = xasprintf("%s/hostel-shim", i->e->c.libexec);
 	char kind[16];
-	char *argv[] = { path,      (char[]) { "--undo" },      (char[]) { "--kind" },
-			 kind,      (char[]) { "--state-dir" }, i->state_dir,
+	char *argv[] = { path, (char[]) { "--undo" },      (char[]) { "--kind" },
+			 kind, (char[]) { "--state-dir" }, i->state_dir,
 			 NULL };
 	int pidfd;
 	pid_t pid;
@@ -254,7 +261,7 @@ static void on_lock_retry(void *arg)
 	start_again(i);
 }
 
-static void wait_for_lock(struct instance *i)
+void shimlink_wait(struct instance *i)
 {
 	if (i->lock_timer)
 		return;
@@ -277,7 +284,7 @@ static void on_shim_end(void *arg, int code)
 		log_warn("%.12s: its supervisor ended with %d", i->id, code);
 	/* What it said last is read before: it waits in the socket. */
 	if (!i->conn)
-		wait_for_lock(i);
+		shimlink_wait(i);
 }
 
 static void on_lost(void *arg)
@@ -285,22 +292,20 @@ static void on_lost(void *arg)
 	struct instance *i = arg;
 
 	shim_conn_close(TAKE(i->conn));
-	wait_for_lock(i);
+	shimlink_wait(i);
 }
 
 /* ---- what it tells ---- */
 
-static void on_started(void *arg, const struct shim_started *s)
+void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 {
-	struct instance *i = arg;
-
 	if (instance_step(i, EV_STARTED) == ACT_REFUSE)
 		return;
 	crash_point(i->e, CRASH_STARTED);
-	i->pid = s->pid;
-	i->started_ns = s->started_ns;
+	i->pid = pid;
+	i->started_ns = started_ns;
 	i->finished_ns = 0;
-	i->account.start_ns = s->started_ns;
+	i->account.start_ns = started_ns;
 	i->ever_ran = true;
 	i->oom = false;
 	i->exit_code = 0;
@@ -315,12 +320,21 @@ static void on_started(void *arg, const struct shim_started *s)
 		stop_resume(i);
 }
 
+static void on_started(void *arg, const struct shim_started *s)
+{
+	struct instance *i = arg;
+
+	if (!i->is_over)
+		shimlink_started(i, s->pid, s->started_ns);
+}
+
 static void on_failed(void *arg, enum err_kind kind, const char *text)
 {
 	struct instance *i = arg;
 
 	shimlink_bye(i);
-	start_failed(i, kind, text);
+	if (!i->is_over)
+		start_failed(i, kind, text);
 }
 
 static void on_exited(void *arg, const struct shim_exited *x, const char *note)
@@ -329,10 +343,11 @@ static void on_exited(void *arg, const struct shim_exited *x, const char *note)
 
 	crash_point(i->e, CRASH_EXITED);
 	shimlink_bye(i);
-	exits_note(i, &(struct exit_note) { .code = x->code,
-					    .oom = x->oom,
-					    .finished_ns = x->finished_ns,
-					    .text = note });
+	if (i->is_over)
+		return;
+	exits_note(
+	    i, &(struct exit_note) {
+		   .code = x->code, .oom = x->oom, .finished_ns = x->finished_ns, .text = note });
 }
 
 static void on_oom(void *arg)

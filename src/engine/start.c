@@ -22,6 +22,7 @@ static struct err *claim_and_plan(struct instance *i)
 	TRY(claim_all(i));
 	crash_point(i->e, CRASH_CLAIMED);
 	TRY(plan_write(i));
+	shimlink_forget_run(i);
 	crash_point(i->e, CRASH_PLANNED);
 	return NULL;
 }
@@ -104,6 +105,7 @@ void start_failed(struct instance *i, enum err_kind kind, const char *why)
 	if (instance_step(i, EV_EXITED) == ACT_REFUSE)
 		return;
 	log_info("%.12s (%s): start failed: %s", i->id, i->spec->name, text);
+	i->is_over = true;
 	str_set(&i->error, text);
 	i->exit_code = code;
 	i->durable = i->start_wanted = i->restart_asked = false;

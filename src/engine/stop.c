@@ -161,7 +161,7 @@ void stop_resume(struct instance *i)
 struct err *engine_stop(struct engine *e, struct instance *i, const char *signal, int timeout_s,
 			struct engine_done done, bool *ret_already)
 {
-	int signum;
+	int signum = 0;
 
 	if (ret_already)
 		*ret_already = false;
@@ -191,7 +191,7 @@ static bool is_fatal(int signum)
 
 struct err *engine_kill(struct engine *e, struct instance *i, const char *signal)
 {
-	int signum;
+	int signum = 0;
 
 	TRY(signal_of(signal, SIGKILL, &signum));
 	if (instance_is_waiting(i) && is_fatal(signum)) {
@@ -220,7 +220,7 @@ struct err *engine_restart(struct engine *e, struct instance *i, const char *sig
 {
 	struct engine_ticket *t;
 	bool already;
-	int signum;
+	int signum = 0;
 
 	TRY(signal_of(signal, stop_signal(i), &signum));
 	i->restart_event = true;

@@ -82,7 +82,8 @@ void streams_hand_over(struct instance *i)
 	struct parked *p;
 
 	if (i->rows || i->cols)
-		shim_conn_resize(i->conn, NULL, i->rows, i->cols, (struct shim_done) { NULL, NULL });
+		shim_conn_resize(i->conn, NULL, i->rows, i->cols,
+				 (struct shim_done) { NULL, NULL });
 	while ((p = TAILQ_FIRST(&i->parked))) {
 		shim_conn_attach(i->conn, &p->how, TAKE_FD(p->fd), p->pre, p->pre_len,
 				 (struct shim_done) { on_attached, NULL });
@@ -117,9 +118,9 @@ void streams_tell(struct instance *i, const char *text)
 	if (streq(i->told, text))
 		return;
 	str_set(&i->told, text);
-	TAILQ_FOREACH (p, &i->parked, link)
-		if (i->spec->tty || p->streams & SHIM_STDERR)
-			tell_one(p, text, i->spec->tty);
+	TAILQ_FOREACH(p, &i->parked, link)
+	if (i->spec->tty || p->streams & SHIM_STDERR)
+		tell_one(p, text, i->spec->tty);
 }
 
 /* Ctrl-C on a parked terminal, or all clients gone. */

@@ -74,9 +74,9 @@ void engine_cancel(struct engine_ticket *t)
 	ticket_free(t);
 	if (!is_held || !instance_is_waiting(i) || i->durable)
 		return;
-	TAILQ_FOREACH (t, &i->tickets, link)
-		if (t->kind == TICKET_START)
-			return;
+	TAILQ_FOREACH(t, &i->tickets, link)
+	if (t->kind == TICKET_START)
+		return;
 	start_withdraw(i, "withdrawn: the client that waited is gone");
 }
 

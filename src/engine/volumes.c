@@ -26,9 +26,9 @@ static struct instance *user_of(struct engine *e, const char *name, const struct
 {
 	struct instance *i;
 
-	TAILQ_FOREACH (i, &e->instances, link)
-		if (i != but && instance_uses(i, name))
-			return i;
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (i != but && instance_uses(i, name))
+		return i;
 	return NULL;
 }
 
@@ -66,11 +66,12 @@ static struct err *check_name(const char *name)
 	OWN(err) struct err *err = spec_check_name(name);
 
 	if (err)
-		return err_new(ERR_INVALID,
-			       "create %.64s: \"%.64s\" includes invalid characters for a local volume "
-			       "name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended "
-			       "to pass a host directory, use absolute path",
-			       name, name);
+		return err_new(
+		    ERR_INVALID,
+		    "create %.64s: \"%.64s\" includes invalid characters for a local volume "
+		    "name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended "
+		    "to pass a host directory, use absolute path",
+		    name, name);
 	return NULL;
 }
 

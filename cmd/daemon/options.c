@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/mem.h"
+#include "util/num.h"
+
+#define CONFIG_PATH "/etc/hostel/hosteld.json"
+
+enum source { FROM_DEFAULT, FROM_FILE, FROM_COMMAND_LINE };
+
+static const char *const source_names[] = { "default", "file", "command line" };
+
+enum kind { TEXT, BYTES, MILLI, DURATION, YES_NO };
+
+struct setting {
+	const char *name; /* in the file; --NAME with '-' for '_' on the command line */
+	enum kind kind;
+	size_t offset;
+	const char *fallback; /* NULL: none */
+	const char *help;
+};
+
+#define S(name_, kind_, member_, fallback_, help_)                                                 \
+	{                                                                                          \
+		.name = (name_), .kind = (kind_), .offset = offsetof(struct options, member_),     \
+		.fallback = (fallback_), .help = (help_)                                           \
+	}
+
+static const struct setting settings[] = {
+	S("root", TEXT, root, "/var/lib/hostel", "images, volumes, instances, the store"),
+	S("run", TEXT, run, "/run/hostel", "sockets and locks"),
+	S("socket", TEXT, socket, NULL, "where the API listens (RUN/hostel.sock)"),
+	S("group", TEXT, group, "hostel", "group that may use the socket (it means root)"),
+	S("libexec", TEXT, libexec, HOSTEL_LIBEXEC, "where hostel-shim and hostel-image are"),
+	S("bridge", TEXT, bridge, "hostel0", "bridge of the instances"),
+	S("subnet", TEXT, subnet, NULL, "its addresses (one that avoids the host's routes)"),
+	S("cgroup_parent", TEXT, cgroup_parent, "/hostel", "control group of the instances"),
+	S("nft_table", TEXT, nft_table, "hostel", "nftables table of ours"),
+	S("memory_total", BYTES, memory_total_bytes, "0", "capacity; 0: the host's"),
+	S("cpus_total", MILLI, cpus_total_milli, "0", "capacity; 0: the host's"),
+	S("disk_total", BYTES, disk_total_bytes, "0", "capacity; 0: the file system's"),
+	S("reserve_memory", BYTES, reserve_memory_bytes, NULL,
+	  "kept back for the host, beside manage_memory (max(256m, T/32))"),
+	S("manage_memory", BYTES, manage_memory_bytes, "0",
+	  "M_total: what hostel itself may use; 0: T/16 within 128m and 4g"),
+	S("overcommit_cpu", MILLI, overcommit_cpu_milli, "4", "how often a cpu may be promised"),
+	S("queue_wait", YES_NO, queue_wait, "no", "label hostel.queue=wait for everyone"),
+	S("hold_timeout", DURATION, hold_timeout_ns, "10s",
+	  "how long a start without a client is held"),
+	S("log_level", TEXT, log_level, "info", "error, warn, info or debug"),
+};
+static_assert(ARRAY_SIZE(settings) <= sizeof(((struct options *)NULL)->source),
+	      "one source per setting");
+
+static struct err *read_yes_no(const char *text, int *ret)
+{
+	if (!streq(text, "yes") && !streq(text, "no") && !streq(text, "true") &&
+	    !streq(text, "false"))
+		return err_new(ERR_INVALID, "\"%.64s\": expected yes or no", text);
+	*ret = streq(text, "yes") || streq(text, "true");
+	return NULL;
+}
+
+static struct err *set_one(struct options *o, const struct setting *s, const char *text)
+{
+	void *slot = (char *)o + s->offset;
+
+	switch (s->kind) {
+	case TEXT:
+		str_set(slot, text);
+		return NULL;
+	case BYTES:
+		return num_parse_bytes(text, slot);
+	case MILLI:
+		return num_parse_milli(text, slot);
+	case DURATION:
+		return num_parse_duration(text, slot);
+	case YES_NO:
+		return read_yes_no(text, slot);
+	}
+	return NULL;
+}
+
+static struct err *set(struct options *o, const struct setting *s, const char *text,
+		       enum source source)
+{
+	TRY_MSG(set_one(o, s, text), "%s", s->name);
+	o->source[s - settings] = (unsigned char)source;
+	return NULL;
+}
+
+static const struct setting *find(const char *name)
+{
+	for (size_t n = 0; n < ARRAY_SIZE(settings); n++) {
+		const char *a = settings[n].name, *b = name;
+
+		while (*a && (*a == *b || (*a == '_' && *b == '-')))
+			a++, b++;
+		if (!*a && !*b)
+			return &settings[n];
+	}
+	return NULL;
+}
+
+/* ---- file ---- */
+
+static char *value_text(const json_t *value)
+{
+	if (json_is_string(value))
+		return xstrdup(json_string_value(value));
+	if (json_is_boolean(value))
+		return xstrdup(json_is_true(value) ? "yes" : "no");
+	if (json_is_integer(value))
+		return xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return json_is_real(value) ? xasprintf("%g", json_real_value(value)) : NULL;
+}
+
+static struct err *read_member(struct options *o, const char *key, const json_t *value)
+{
+	const struct setting *s = find(key);
+	OWN(mem) char *text = value_text(value);
+
+	if (!s)
+		return err_new(ERR_INVALID, "unknown setting \"%.64s\"", key);
+	if (!text)
+		return err_new(ERR_INVALID, "%s: expected a string or a number", key);
+	return set(o, s, text, FROM_FILE);
+}
+
+static struct err *read_file(struct options *o)
+{
+	const char *path = o->config_path ? o->config_path : CONFIG_PATH;
+	OWN(json) json_t *j = NULL;
+	const char *key;
+	json_t *value;
+
+	if (!o->config_path && access(path, F_OK) < 0)
+		return NULL;
+	TRY_MSG(jx_load(AT_FDCWD, path, &j), "%s", path);
+	if (!json_is_object(j))
+		return err_new(ERR_INVALID, "%s: expected an object", path);
+	json_object_foreach (j, key, value)
+		TRY_MSG(read_member(o, key, value), "%s", path);
+	return NULL;
+}
+
+/* ---- command line ---- */
+
+static const struct {
+	const char *name;
+	size_t offset;
+	const char *help;
+} flags[] = {
+	{ "check-config", offsetof(struct options, check_config),
+	  "read the settings, say whether they are good, and end" },
+	{ "help", offsetof(struct options, help), "this text" },
+	{ "version", offsetof(struct options, version), "version, and end" },
+	{ "kvm-probe", offsetof(struct options, kvm_probe), NULL },
+};
+
+static bool set_flag(struct options *o, const char *name)
+{
+	for (size_t n = 0; n < ARRAY_SIZE(flags); n++)
+		if (streq(flags[n].name, name)) {
+			*(bool *)((char *)o + flags[n].offset) = true;
+			return true;
+		}
+	return false;
+}
+
+/* One option with its value; @o->config_path is wanted before the file is read. */
+static struct err *read_option(struct options *o, const char *name, const char *value)
+{
+	const struct setting *s = find(name);
+
+	if (streq(name, "config")) {
+		str_set(&o->config_path, value);
+		return NULL;
+	}
+	return s ? set(o, s, value, FROM_COMMAND_LINE)
+		 : err_new(ERR_INVALID, "unknown option --%.64s (see --help)", name);
+}
+
+static struct err *read_arguments(struct options *o, int argc, char **argv)
+{
+	for (int n = 1; n < argc; n++) {
+		OWN(mem) char *name = NULL;
+		const char *equals;
+
+		if (strncmp(argv[n], "--", 2))
+			return err_new(ERR_INVALID, "unexpected argument \"%.64s\"", argv[n]);
+		equals = strchr(argv[n], '=');
+		name = equals ? xstrndup(argv[n] + 2, (size_t)(equals - argv[n] - 2))
+			      : xstrdup(argv[n] + 2);
+		if (!equals && set_flag(o, name))
+			continue;
+		if (!equals && n + 1 == argc)
+			return err_new(ERR_INVALID, "--%.64s needs a value", name);
+		TRY(read_option(o, name, equals ? equals + 1 : argv[++n]));
+	}
+	return NULL;
+}
+
+/* ---- all together ---- */
+
+static struct err *read_defaults(struct options *o)
+{
+	o->reserve_memory_bytes = -1;
+	for (size_t n = 0; n < ARRAY_SIZE(settings); n++)
+		if (settings[n].fallback)
+			TRY(set(o, &settings[n], settings[n].fallback, FROM_DEFAULT));
+	return NULL;
+}
+
+static void fill_engine(struct options *o)
+{
+	if (!o->socket)
+		o->socket = xasprintf("%s/hostel.sock", o->run);
+	o->engine = (struct engine_config) {
+		.root = o->root,
+		.run = o->run,
+		.libexec = o->libexec,
+		.bridge = o->bridge,
+		.subnet = o->subnet,
+		.cgroup_parent = o->cgroup_parent,
+		.nft_table = o->nft_table,
+		.memory_total_bytes = o->memory_total_bytes,
+		.cpu_total_milli = o->cpus_total_milli,
+		.disk_total_bytes = o->disk_total_bytes,
+		.reserve_memory_bytes = o->reserve_memory_bytes,
+		.manage_memory_bytes = o->manage_memory_bytes,
+		.overcommit_cpu_milli = o->overcommit_cpu_milli,
+		.queue_wait_default = o->queue_wait,
+		.hold_timeout_ns = o->hold_timeout_ns,
+	};
+}
+
+static struct err *check_paths(const struct options *o)
+{
+	const char *const paths[] = { o->root, o->run, o->socket, o->libexec, o->cgroup_parent };
+
+	for (size_t n = 0; n < ARRAY_SIZE(paths); n++)
+		if (*paths[n] != '/')
+			return err_new(ERR_INVALID, "\"%.64s\": expected an absolute path", paths[n]);
+	if (o->overcommit_cpu_milli < 1000)
+		return err_new(ERR_INVALID, "overcommit_cpu: at least 1");
+	return NULL;
+}
+
+struct err *options_read(struct options *o, int argc, char **argv)
+{
+	TRY(read_defaults(o));
+	/* Twice: it names the file, and it wins over the file. */
+	TRY(read_arguments(o, argc, argv));
+	TRY(read_file(o));
+	TRY(read_arguments(o, argc, argv));
+	fill_engine(o);
+	return check_paths(o);
+}
+
+void options_done(struct options *o)
+{
+	for (size_t n = 0; n < ARRAY_SIZE(settings); n++)
+		if (settings[n].kind == TEXT)
+			free(*(char **)(void *)((char *)o + settings[n].offset));
+	free(o->config_path);
+}
+
+/* ---- showing ---- */
+
+static json_t *shown_value(const struct options *o, const struct setting *s)
+{
+	const void *slot = (const char *)o + s->offset;
+
+	switch (s->kind) {
+	case TEXT: {
+		const char *text = *(char *const *)slot;
+
+		return text ? jx_string(text) : json_null();
+	}
+	case YES_NO:
+		return json_boolean(*(const int *)slot);
+	case BYTES:
+	case MILLI:
+	case DURATION:
+		break;
+	}
+	return json_integer(*(const int64_t *)slot);
+}
+
+static const char *const units[] = {
+	[TEXT] = "", [BYTES] = "bytes", [MILLI] = "thousandths", [DURATION] = "ns", [YES_NO] = "",
+};
+
+json_t *options_shown(const struct options *o)
+{
+	json_t *a = json_array();
+
+	for (size_t n = 0; n < ARRAY_SIZE(settings); n++) {
+		json_t *j = json_object();
+
+		jx_set_str(j, "name", settings[n].name);
+		json_object_set_new(j, "value", shown_value(o, &settings[n]));
+		jx_set_str(j, "source", source_names[o->source[n]]);
+		jx_set_str(j, "unit", units[settings[n].kind]);
+		json_array_append_new(a, j);
+	}
+	return a;
+}
+
+static const char *const value_names[] = {
+	[TEXT] = "TEXT", [BYTES] = "SIZE", [MILLI] = "N", [DURATION] = "TIME", [YES_NO] = "yes|no",
+};
+
+void options_help(void)
+{
+	printf("usage: hosteld [--SETTING VALUE]…\n\nRuns containers and virtual machines; the API "
+	       "listens on a unix socket.\n\n  --config FILE              settings as JSON "
+	       "(" CONFIG_PATH ")\n");
+	for (size_t n = 0; n < ARRAY_SIZE(settings); n++) {
+		const struct setting *s = &settings[n];
+		char left[64];
+
+		snprintf(left, sizeof(left), "--%s %s", s->name, value_names[s->kind]);
+		for (char *p = left; *p; p++)
+			if (*p == '_')
+				*p = '-';
+		printf("  %-26s %s%s%s%s\n", left, s->help, s->fallback ? " (" : "",
+		       s->fallback ? s->fallback : "", s->fallback ? ")" : "");
+	}
+	for (size_t n = 0; n < ARRAY_SIZE(flags); n++)
+		if (flags[n].help)
+			printf("  --%-24s %s\n", flags[n].name, flags[n].help);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Crash-only: what the store says, against what lives.  Life is a lock: held means that
+ * a shim lives and is asked; free means that its exit record counts, or else undo.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/engine_int.h"
+#include "util/clock.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define RESTARTED "withdrawn: hosteld was restarted while its client waited"
+
+/* ---- boot id ---- */
+
+static struct err *boot_changed(struct engine *e, bool *ret)
+{
+	const char *simulated = getenv("HOSTEL_BOOT_ID"); /* tests */
+	OWN(mem) char *before = store_meta_get(e->store, "boot_id");
+
+	if (simulated)
+		e->boot_id = xstrdup(simulated);
+	else
+		TRY(fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &e->boot_id));
+	e->boot_id[strcspn(e->boot_id, "\n")] = '\0';
+	*ret = before && !streq(before, e->boot_id);
+	TRY(store_begin(e->store));
+	return store_meta_set(e->store, "boot_id", e->boot_id);
+}
+
+/* ---- folders ---- */
+
+static bool is_dotted(const char *name)
+{
+	return *name == '.';
+}
+
+static void trash_half_made(struct engine *e)
+{
+	OWN(mem) char *tmp = engine_path(e, "tmp");
+	DIR *d = opendir(tmp);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (!is_dotted(entry->d_name))
+			strv_addf(&e->trash, "%s/%s", tmp, entry->d_name);
+	if (d)
+		closedir(d);
+}
+
+/* Folders of instances that were never committed, or whose row is gone already. */
+static void trash_unknown(struct engine *e)
+{
+	OWN(mem) char *path = engine_path(e, "instances");
+	DIR *d = opendir(path);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		if (is_dotted(entry->d_name) || instance_by_id(e, entry->d_name))
+			continue;
+		OWN(mem) char *folder = xasprintf("%s/%s", path, entry->d_name);
+
+		log_info("recovery: %.12s has no row: deleted", entry->d_name);
+		trash_put(e, folder);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* ---- loading ---- */
+
+static struct err *load_one(void *arg, const char *key, const json_t *doc)
+{
+	struct engine *e = arg;
+	OWN(json) json_t *run = NULL;
+	struct instance *i;
+	struct stat st;
+
+	err_free(store_get(e->store, STORE_RUN, key, &run));
+	TRY_MSG(instance_read(e, key, doc, run, &i), "%.12s", key);
+	/* Removal moves the folder first: finish it. */
+	if (stat(i->state_dir, &st) < 0)
+		i->is_removing = true;
+	return NULL;
+}
+
+/* ---- one instance ---- */
+
+static void requeue(struct instance *i)
+{
+	struct account kept = i->account;
+
+	queue_arrive(i);
+	i->account = kept;
+	i->account.admission_ns = i->account.start_ns = i->account.finish_ns = 0;
+	instance_touch(i);
+}
+
+static void recover_waiting(struct instance *i)
+{
+	int64_t left = i->not_before_ns - clock_wall_ns();
+
+	if (i->not_before_ns) {
+		queue_adopt(i);
+		exits_back_off(i, left > 0 ? left : 0);
+	} else if (i->durable) {
+		requeue(i);
+	} else {
+		start_withdraw(i, RESTARTED);
+	}
+}
+
+/* The start of a queued one goes on; a held one's client is gone. */
+static void recover_unstarted(struct instance *i)
+{
+	queue_adopt(i);
+	i->requeue = i->durable;
+	shimlink_undo(i, RESTARTED);
+}
+
+static void recover_dead(struct instance *i)
+{
+	queue_adopt(i);
+	if (exits_from_file(i))
+		return;
+	if (i->state == INST_STARTING || (i->state == INST_STOPPING && !i->account.start_ns))
+		recover_unstarted(i);
+	else
+		shimlink_undo(i, "supervisor died");
+}
+
+static void recover_living(struct instance *i)
+{
+	struct err *err;
+
+	queue_adopt(i);
+	claim_resume(i);
+	i->is_recovered = i->shim_alive = true;
+	err = shimlink_connect(i);
+	if (!err)
+		return;
+	/* It is about to end: its lock tells when. */
+	log_info("%.12s: %s", i->id, err_text(err));
+	err_free(err);
+	shimlink_wait(i);
+}
+
+static void recover_alive(struct instance *i, bool rebooted)
+{
+	OWN(fd) int lock = -1;
+	struct err *err;
+
+	if (rebooted) {
+		queue_adopt(i);
+		if (!exits_from_file(i))
+			exits_note(i, &(struct exit_note) { .code = 137,
+							    .finished_ns = clock_wall_ns(),
+							    .text = "the host was restarted" });
+		return;
+	}
+	err = shimlink_lock(i, &lock);
+	if (err) {
+		log_error("%.12s: %s", i->id, err_text(err));
+		err_free(err);
+	}
+	if (lock < 0 && !err)
+		recover_living(i);
+	else
+		recover_dead(i);
+}
+
+static void recover_one(struct instance *i, bool rebooted)
+{
+	if (i->is_removing) {
+		i->state = i->ever_ran ? INST_EXITED : INST_CREATED;
+		remove_now(i);
+	} else if (instance_is_waiting(i)) {
+		recover_waiting(i);
+	} else if (instance_is_alive(i)) {
+		recover_alive(i, rebooted);
+	} else if (i->state == INST_EXITED && i->spec->auto_remove) {
+		remove_now(i);
+	} else if (i->state == INST_EXITED && rebooted) {
+		exits_at_boot(i);
+	}
+}
+
+static bool needs_network(struct engine *e)
+{
+	struct instance *i;
+
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (instance_is_alive(i) && i->address[0])
+		return true;
+	return false;
+}
+
+static void recover_each(struct engine *e, bool rebooted)
+{
+	struct instance *i, *next;
+
+	for (i = TAILQ_FIRST(&e->instances); i; i = next) {
+		next = TAILQ_NEXT(i, link);
+		recover_one(i, rebooted);
+	}
+}
+
+struct err *recover_all(struct engine *e)
+{
+	bool rebooted;
+
+	TRY(boot_changed(e, &rebooted));
+	e->is_recovering = true;
+	e->at_boot = rebooted;
+	TRY(store_each(e->store, STORE_INSTANCE, load_one, e));
+	trash_half_made(e);
+	trash_unknown(e);
+	recover_each(e, rebooted);
+	e->at_boot = e->is_recovering = false;
+	if (needs_network(e)) {
+		/* Running ones have their links; new ones say what is wrong. */
+		OWN(err) struct err *err = claim_network_ready(e);
+
+		if (err)
+			log_error("network: %s", err_text(err));
+	}
+	if (e->trash.n)
+		trash_later(e);
+	return NULL;
+}
+
+/* ---- a shim that lived through our death ---- */
+
+static void hello_idle(struct instance *i)
+{
+	if (i->durable && i->state == INST_STARTING) {
+		shim_conn_start(i->conn, (struct shim_done) { NULL, NULL });
+		i->is_started_sent = true;
+		return;
+	}
+	shimlink_bye(i);
+	start_failed(i, ERR_UNAVAILABLE, RESTARTED);
+}
+
+static void hello_running(struct instance *i, const struct shim_hello *h)
+{
+	bool is_paused = i->freeze.reasons & (1U << FREEZE_USER);
+
+	i->is_started_sent = true;
+	i->shim_pid = h->shim_pid;
+	if (i->state == INST_STARTING || !i->account.start_ns)
+		shimlink_started(i, h->payload_pid, h->started_ns);
+	i->pid = h->payload_pid;
+	if (is_paused != (h->is_frozen != 0))
+		inst_freeze_set(&i->freeze, FREEZE_USER, h->is_frozen);
+	if (i->state == INST_STOPPING)
+		stop_resume(i);
+	instance_touch(i);
+}
+
+static void hello_ended(struct instance *i, const struct shim_hello *h)
+{
+	if (!i->account.start_ns)
+		i->account.start_ns = i->started_ns = h->started_ns;
+	shimlink_bye(i);
+	if (!exits_from_file(i))
+		exits_note(i, &(struct exit_note) {
+				  .code = h->code, .oom = h->oom, .finished_ns = clock_wall_ns() });
+}
+
+void recover_hello(struct instance *i, const struct shim_hello *h)
+{
+	switch ((enum shim_phase)h->phase) {
+	case SHIM_IDLE:
+		hello_idle(i);
+		break;
+	case SHIM_STARTING:
+		i->is_started_sent = true;
+		break;
+	case SHIM_RUNNING:
+		hello_running(i, h);
+		break;
+	case SHIM_ENDED:
+		hello_ended(i, h);
+		break;
+	}
+}

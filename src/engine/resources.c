@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The numbers as documents: queue, resources, accounting (docs/numbers.md). */
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/engine_int.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+/* ---- queue ---- */
+
+struct listing {
+	struct engine *e;
+	json_t *out;
+};
+
+static json_t *amounts_json(const struct amounts *a)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "cpu_milli", json_integer(a->v[RES_CPU]));
+	json_object_set_new(j, "memory_bytes", json_integer(a->v[RES_MEMORY]));
+	json_object_set_new(j, "disk_bytes", json_integer(a->v[RES_DISK]));
+	json_object_set_new(j, "gpus", json_integer(a->v[RES_GPUS]));
+	return j;
+}
+
+static void list_waiting(void *arg, const char *id, int64_t arrival_ns)
+{
+	struct listing *l = arg;
+	struct instance *i = instance_by_id(l->e, id);
+	struct sched_job job;
+	json_t *j;
+
+	if (!i)
+		return;
+	job = queue_job(i);
+	j = json_object();
+	jx_set_str(j, "id", i->id);
+	jx_set_str(j, "name", i->spec->name);
+	jx_set_str(j, "kind", instance_kind(i));
+	jx_set_str(j, "image", i->spec->image);
+	json_object_set_new(j, "uid", json_integer(i->spec->uid));
+	json_object_set_new(j, "position", json_integer((int64_t)json_array_size(l->out) + 1));
+	jx_set_str(j, "reason", i->reason);
+	json_object_set_new(j, "since_ns", json_integer(i->account.arrival_ns));
+	json_object_set_new(j, "waiting_ns", json_integer(clock_boot_ns() - arrival_ns));
+	json_object_set_new(j, "survives", json_boolean(i->durable));
+	json_object_set_new(j, "demand", amounts_json(&job.demand));
+	json_array_append_new(l->out, j);
+}
+
+json_t *engine_queue(struct engine *e)
+{
+	struct listing l = { e, json_array() };
+
+	sched_each_waiting(e->sched, clock_boot_ns(), list_waiting, &l);
+	return l.out;
+}
+
+/* ---- resources ---- */
+
+static json_t *holder_json(const struct instance *i, const struct amounts *held)
+{
+	json_t *j = amounts_json(held);
+	struct sched_job job = queue_job(i);
+	json_t *best = json_array();
+
+	jx_set_str(j, "id", i->id);
+	jx_set_str(j, "name", i->spec->name);
+	jx_set_str(j, "kind", instance_kind(i));
+	json_object_set_new(j, "manage_bytes", json_integer(held->v[RES_MANAGE]));
+	for (enum resource r = 0; r < RES_MANAGE; r++)
+		if (!job.declared[r] && (r == RES_CPU || r == RES_MEMORY))
+			json_array_append_new(best, json_string(sched_resource_name(r)));
+	json_object_set_new(j, "best_effort", best);
+	return j;
+}
+
+static json_t *holders_json(struct engine *e, const struct amounts *host)
+{
+	json_t *out = json_array(), *h = amounts_json(host);
+	struct instance *i;
+	struct amounts held;
+
+	jx_set_str(h, "name", "host");
+	jx_set_str(h, "kind", "host");
+	json_array_append_new(out, h);
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (sched_held(e->sched, i->id, &held))
+		json_array_append_new(out, holder_json(i, &held));
+	return out;
+}
+
+/* T, its source, S and a of each resource: how R_total comes about. */
+static json_t *sources_json(const struct engine *e)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "memory",
+			    json_pack("{s:I, s:s, s:I, s:i}", "T", e->memory_bytes, "source",
+				      e->c.memory_total_bytes ? "configuration" : "/proc/meminfo",
+				      "S", e->reserve_bytes, "overcommit_milli", 1000));
+	json_object_set_new(j, "cpu",
+			    json_pack("{s:I, s:s, s:i, s:I}", "T", e->cpu_milli, "source",
+				      e->c.cpu_total_milli ? "configuration" : "online cpus", "S",
+				      0, "overcommit_milli", e->c.overcommit_cpu_milli));
+	json_object_set_new(j, "disk",
+			    json_pack("{s:I, s:s, s:i, s:i}", "T", e->disk_bytes, "source",
+				      e->c.disk_total_bytes ? "configuration" : "file system", "S",
+				      0, "overcommit_milli", 1000));
+	return j;
+}
+
+json_t *engine_resources(struct engine *e)
+{
+	struct amounts total, held, host, rest;
+	json_t *j = json_object();
+
+	sched_totals(e->sched, &total, &held, &host, &rest);
+	json_object_set_new(j, "R_total", amounts_json(&total));
+	json_object_set_new(j, "R_free", amounts_json(&rest));
+	json_object_set_new(j, "R_held", amounts_json(&held));
+	json_object_set_new(j, "M_total", json_integer(total.v[RES_MANAGE]));
+	json_object_set_new(j, "M_free", json_integer(rest.v[RES_MANAGE]));
+	json_object_set_new(j, "M_held", json_integer(held.v[RES_MANAGE]));
+	json_object_set_new(j, "M_0", json_integer(e->manage_self_bytes));
+	json_object_set_new(j, "holders", holders_json(e, &host));
+	json_object_set_new(j, "sources", sources_json(e));
+	jx_set_str(j, "policy", sched_policy(e->sched));
+	return j;
+}
+
+/* ---- accounting ---- */
+
+static void set_time(json_t *j, const char *name, int64_t ns)
+{
+	json_object_set_new(j, name, ns ? json_integer(ns) : json_null());
+}
+
+static json_t *record_json(const char *id, const char *name, const char *kind,
+			   const struct account *a, int64_t now)
+{
+	json_t *j = json_object();
+
+	jx_set_str(j, "id", id);
+	jx_set_str(j, "name", name);
+	jx_set_str(j, "kind", kind);
+	set_time(j, "arrival_ns", a->arrival_ns);
+	set_time(j, "admission_ns", a->admission_ns);
+	set_time(j, "start_ns", a->start_ns);
+	set_time(j, "finish_ns", a->finish_ns);
+	json_object_set_new(j, "paused_ns", json_integer(a->paused_ns));
+	json_object_set_new(j, "sliced_ns", json_integer(a->sliced_ns));
+	json_object_set_new(j, "T_ns", json_integer(account_run_ns(a, now)));
+	json_object_set_new(j, "waiting_ns", json_integer(account_wait_ns(a, now)));
+	json_object_set_new(j, "turnaround_ns", json_integer(account_turnaround_ns(a, now)));
+	return j;
+}
+
+json_t *account_json(const struct instance *i)
+{
+	return record_json(i->id, i->spec->name, instance_kind(i), &i->account, clock_wall_ns());
+}
+
+struct accounts {
+	struct account *v;
+	size_t n, max;
+	json_t *out;
+};
+
+static void add_record(struct accounts *l, json_t *j, const struct account *a)
+{
+	if (l->n == l->max) {
+		l->max = l->max ? 2 * l->max : 64;
+		l->v = xrealloc(l->v, l->max, sizeof(*l->v));
+	}
+	l->v[l->n++] = *a;
+	json_array_append_new(l->out, j);
+}
+
+static struct err *read_record(void *arg, int64_t seq, const char *instance, const json_t *doc)
+{
+	struct account a = {
+		.arrival_ns = jx_int(doc, "arrival_ns", 0),
+		.admission_ns = jx_int(doc, "admission_ns", 0),
+		.start_ns = jx_int(doc, "start_ns", 0),
+		.finish_ns = jx_int(doc, "finish_ns", 0),
+		.paused_ns = jx_int(doc, "paused_ns", 0),
+		.sliced_ns = jx_int(doc, "sliced_ns", 0),
+	};
+
+	add_record(arg, json_deep_copy(doc), &a);
+	return NULL;
+}
+
+static json_t *sums_json(const struct accounts *l, int64_t now)
+{
+	struct account_sums s = account_sum(l->v, l->n, now);
+	json_t *j = json_object();
+
+	json_object_set_new(j, "starts", json_integer((int64_t)s.n));
+	json_object_set_new(j, "running", json_integer((int64_t)s.running));
+	json_object_set_new(j, "T_total_ns", json_integer(s.total_run_ns));
+	json_object_set_new(j, "T_wait_ns", json_integer(s.total_wait_ns));
+	json_object_set_new(j, "mean_wait_ns", json_integer(s.mean_wait_ns));
+	json_object_set_new(j, "median_wait_ns", json_integer(s.median_wait_ns));
+	json_object_set_new(j, "p95_wait_ns", json_integer(s.p95_wait_ns));
+	json_object_set_new(j, "max_wait_ns", json_integer(s.max_wait_ns));
+	json_object_set_new(j, "mean_bounded_slowdown", json_real(s.mean_bounded_slowdown));
+	json_object_set_new(j, "makespan_ns", json_integer(s.makespan_ns));
+	return j;
+}
+
+json_t *engine_accounting(struct engine *e)
+{
+	struct accounts l = { .out = json_array() };
+	int64_t now = clock_wall_ns();
+	struct instance *i;
+	json_t *j = json_object();
+
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (instance_is_alive(i) || (instance_is_waiting(i) && !i->not_before_ns))
+		add_record(&l, account_json(i), &i->account);
+	err_free(store_each_account(e->store, 1000, read_record, &l));
+	json_object_set_new(j, "starts", l.out);
+	json_object_set_new(j, "sums", sums_json(&l, now));
+	free(l.v);
+	return j;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits and restart policy of an existing instance. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "engine/engine_int.h"
+#include "json/fields.h"
+#include "sys/cgroup.h"
+#include "util/mem.h"
+
+#define F(json, type, member) JSON_FIELD(struct spec, json, type, member)
+
+static const struct json_field fields[] = {
+	F("Memory", JF_I64, memory_bytes),
+	F("MemoryReservation", JF_I64, memory_reservation_bytes),
+	F("MemorySwap", JF_I64, memory_swap_bytes),
+	F("CpuShares", JF_I64, cpu_shares),
+	F("CpuPeriod", JF_I64, cpu_period_us),
+	F("CpuQuota", JF_I64, cpu_quota_us),
+	F("CpusetCpus", JF_STR, cpuset_cpus),
+	F("CpusetMems", JF_STR, cpuset_mems),
+	F("PidsLimit", JF_I64, pids_limit),
+	F("BlkioWeight", JF_I64, blkio_weight),
+};
+
+static const char *const policies[] = {
+	[RESTART_NO] = "no",
+	[RESTART_ON_FAILURE] = "on-failure",
+	[RESTART_ALWAYS] = "always",
+	[RESTART_UNLESS_STOPPED] = "unless-stopped",
+};
+
+/* Clients send every member; 0 and "" mean "leave it". */
+static json_t *said_only(const json_t *update)
+{
+	json_t *j = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)(uintptr_t)update, key, value)
+	{
+		bool is_zero = json_is_integer(value) && json_integer_value(value) == 0;
+		bool is_empty = json_is_string(value) && !*json_string_value(value);
+
+		if (!is_zero && !is_empty)
+			json_object_set(j, key, value);
+	}
+	return j;
+}
+
+static struct err *read_policy(struct spec *s, const json_t *policy)
+{
+	const char *name = jx_str(policy, "Name", "");
+
+	if (!*name)
+		return NULL;
+	for (size_t n = 0; n < ARRAY_SIZE(policies); n++)
+		if (streq(policies[n], name)) {
+			s->restart = (enum spec_restart)n;
+			s->restart_max = (int)jx_int(policy, "MaximumRetryCount", 0);
+			return NULL;
+		}
+	return err_new(ERR_INVALID, "invalid restart policy: unknown policy '%.64s'", name);
+}
+
+static struct err *updated(const struct instance *i, const json_t *update, struct spec **ret)
+{
+	OWN(json) json_t *said = said_only(update);
+	OWN(json) json_t *old = spec_to_json(i->spec);
+	OWN(spec) struct spec *s = NULL;
+	int64_t nano;
+
+	TRY(spec_from_json(old, &s));
+	TRY(json_read_fields(fields, ARRAY_SIZE(fields), said, s));
+	nano = jx_int(said, "NanoCpus", jx_int(said, "NanoCPUs", 0));
+	if (nano)
+		s->cpu_milli = nano / 1000000;
+	TRY(read_policy(s, json_object_get(said, "RestartPolicy")));
+	if (s->auto_remove && s->restart != RESTART_NO)
+		return err_new(ERR_INVALID,
+			       "Restart policy cannot be updated because AutoRemove is "
+			       "enabled for the container");
+	TRY(spec_check(s));
+	*ret = TAKE(s);
+	return NULL;
+}
+
+static struct err *apply(struct instance *i, const struct spec *s)
+{
+	OWN(mem) char *path = instance_cgroup(i);
+	struct cgroup_limits l = CGROUP_LIMITS_NONE;
+
+	l.memory = s->memory_bytes;
+	l.memory_swap = s->memory_swap_bytes;
+	l.memory_reservation = s->memory_reservation_bytes;
+	l.cpu_shares = s->cpu_shares;
+	l.cpu_period_us = s->cpu_milli ? 100000 : s->cpu_period_us;
+	l.cpu_quota_us = s->cpu_milli ? s->cpu_milli * 100 : s->cpu_quota_us;
+	l.cpuset_cpus = s->cpuset_cpus;
+	l.cpuset_mems = s->cpuset_mems;
+	l.pids = s->pids_limit;
+	l.blkio_weight = s->blkio_weight;
+	return cgroup_set(path, &l);
+}
+
+static bool same_limits(const struct spec *a, const struct spec *b)
+{
+	return a->memory_bytes == b->memory_bytes && a->cpu_milli == b->cpu_milli &&
+	       a->cpu_shares == b->cpu_shares && a->cpu_quota_us == b->cpu_quota_us &&
+	       a->cpu_period_us == b->cpu_period_us && a->pids_limit == b->pids_limit &&
+	       a->memory_reservation_bytes == b->memory_reservation_bytes &&
+	       a->memory_swap_bytes == b->memory_swap_bytes && a->blkio_weight == b->blkio_weight &&
+	       streq(a->cpuset_cpus, b->cpuset_cpus) && streq(a->cpuset_mems, b->cpuset_mems);
+}
+
+static struct err *apply_running(struct instance *i, const struct spec *s)
+{
+	if (i->state != INST_RUNNING || same_limits(i->spec, s))
+		return NULL;
+	if (spec_is_vm(s) && s->memory_bytes != i->spec->memory_bytes)
+		return err_new(ERR_UNSUPPORTED, "the memory of a running VM cannot be changed");
+	if (!spec_is_vm(s))
+		return apply(i, s);
+	/* A VM's cgroup has the cpu quota only; its vcpus stay. */
+	OWN(mem) char *path = instance_cgroup(i);
+	struct cgroup_limits l = CGROUP_LIMITS_NONE;
+
+	l.cpu_period_us = 100000;
+	l.cpu_quota_us = s->cpu_milli * 100;
+	l.cpu_shares = s->cpu_shares;
+	return cgroup_set(path, &l);
+}
+
+struct err *engine_update(struct engine *e, struct instance *i, const json_t *update,
+			  struct strv *ret_warnings)
+{
+	OWN(spec) struct spec *s = NULL;
+	OWN(mem) char *path = xasprintf("%s/spec.json", i->state_dir);
+	OWN(json) json_t *doc = NULL;
+	struct sched_job job;
+	struct spec *old;
+
+	TRY(updated(i, update, &s));
+	TRY_MSG(apply_running(i, s), "Cannot update container %s", i->id);
+	doc = spec_to_json(s);
+	TRY(jx_save(AT_FDCWD, path, doc, 0600));
+	old = i->spec;
+	i->spec = TAKE(s);
+	spec_free(old);
+	job = queue_job(i);
+	sched_resize(e->sched, i->id, &job);
+	i->spec_dirty = true;
+	instance_touch(i);
+	engine_queue_dirty(e);
+	instance_emit(i, "update", NULL);
+	return engine_commit(e);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is special about VMs in the daemon: kernels, accelerator, host.vm of the plan. */
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/boot.h"
+#include "engine/engine_int.h"
+#include "sys/cgroup.h"
+#include "util/mem.h"
+
+#define QEMU            "/usr/bin/qemu-system-x86_64"
+#define BOOT_TIMEOUT_MS 120000
+
+/* ---- kernel bundles ---- */
+
+struct kernels {
+	struct engine *e;
+	json_t *out;
+};
+
+static struct err *list_kernel(void *arg, const char *key, const json_t *doc)
+{
+	struct kernels *k = arg;
+	OWN(mem) char *path = engine_path(k->e, "kernels/%s", key);
+
+	json_array_append_new(k->out, json_pack("{s:s, s:b, s:s, s:s}", "name", key, "default",
+						json_array_size(k->out) == 0, "version",
+						jx_str(doc, "kernel", ""), "path", path));
+	return NULL;
+}
+
+json_t *engine_kernels(struct engine *e)
+{
+	struct kernels k = { e, json_array() };
+
+	err_free(store_each(e->store, STORE_KERNEL, list_kernel, &k));
+	return k.out;
+}
+
+struct err *engine_kernel_remove(struct engine *e, const char *name)
+{
+	OWN(json) json_t *doc = NULL;
+	OWN(err) struct err *missing = store_get(e->store, STORE_KERNEL, name, &doc);
+	OWN(mem) char *path = engine_path(e, "kernels/%s", name);
+	struct instance *i;
+
+	if (missing)
+		return err_new(ERR_NOT_FOUND, "no such kernel: %s", name);
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (spec_is_vm(i->spec) && instance_is_alive(i))
+		return err_new(ERR_STATE, "kernel %s may be in use by %s", name, i->spec->name);
+	TRY(store_begin(e->store));
+	TRY(store_del(e->store, STORE_KERNEL, name));
+	engine_dirty(e);
+	strmap_done(&e->initrds);
+	TRY(engine_commit(e));
+	trash_put(e, path);
+	return NULL;
+}
+
+static struct err *first_kernel(void *arg, const char *key, const json_t *doc)
+{
+	char **name = arg;
+
+	if (!*name)
+		*name = xstrdup(key);
+	return NULL;
+}
+
+/* The oldest bundle is the default one. */
+static char *kernel_default(struct engine *e)
+{
+	char *name = NULL;
+
+	err_free(store_each(e->store, STORE_KERNEL, first_kernel, &name));
+	return name;
+}
+
+/* Has hostel-guest inside: everything but a machine that boots its own disk or kernel. */
+static bool has_agent(const struct spec *s)
+{
+	return s->kind == SPEC_IMAGE_VM || (s->kind == SPEC_MACHINE && !s->n_disks && !s->kernel);
+}
+
+void vm_initramfs_made(struct instance *i, const char *path)
+{
+	OWN(mem) char *kernel = kernel_default(i->e);
+
+	if (kernel)
+		strmap_set(&i->e->initrds, kernel, path);
+}
+
+json_t *vm_initramfs_job(struct instance *i)
+{
+	OWN(mem) char *kernel = NULL;
+	OWN(mem) char *guest = NULL;
+	OWN(strv) struct strv features = { 0 };
+	OWN(mem) char *list = xstrdup(BOOT_FEATURES_IMAGE);
+	const char *made;
+	char *rest = list, *name;
+
+	if (!spec_is_vm(i->spec) || !has_agent(i->spec))
+		return NULL;
+	kernel = kernel_default(i->e);
+	made = kernel ? strmap_get(&i->e->initrds, kernel) : NULL;
+	if (!kernel || (made && access(made, R_OK) == 0))
+		return NULL; /* without a kernel the plan fails, with words */
+	while ((name = strsep(&rest, ",")))
+		strv_add(&features, name);
+	guest = xasprintf("%s/hostel-guest", i->e->c.libexec);
+	return json_pack("{s:s, s:s, s:s, s:o}", "job", "initramfs", "kernel", kernel, "guest",
+			 guest, "features", jx_from_strv(&features));
+}
+
+/* ---- host.vm ---- */
+
+static struct err *put_kernel(struct instance *i, json_t *vm)
+{
+	const struct spec *s = i->spec;
+	OWN(mem) char *kernel = NULL;
+
+	if (s->kernel) {
+		json_object_set_new(vm, "kernel", json_string(s->kernel));
+		if (s->initrd)
+			json_object_set_new(vm, "initrd", json_string(s->initrd));
+		return NULL;
+	}
+	if (s->n_disks)
+		return NULL;
+	kernel = kernel_default(i->e);
+	if (!kernel)
+		return err_new(
+		    ERR_UNAVAILABLE,
+		    "there is no kernel to boot it with: add one by \"hostel kernel add\"");
+	OWN(mem) char *path = engine_path(i->e, "kernels/%s/vmlinuz", kernel);
+	const char *initrd = strmap_get(&i->e->initrds, kernel);
+
+	json_object_set_new(vm, "kernel", json_string(path));
+	if (initrd)
+		json_object_set_new(vm, "initrd", json_string(initrd));
+	return NULL;
+}
+
+static json_t *disks_json(const struct instance *i)
+{
+	json_t *a = json_array();
+
+	for (size_t n = 0; n < i->spec->n_disks; n++) {
+		const struct spec_disk *d = &i->spec->disks[n];
+		json_t *j = json_object();
+
+		if (d->path && !d->overlay) {
+			json_object_set_new(j, "path", json_string(d->path));
+		} else {
+			json_object_set_new(j, "path",
+					    json_sprintf("%s/disk%zu.qcow2", i->state_dir, n));
+			if (d->path)
+				json_object_set_new(j, "backing", json_string(d->path));
+			else
+				json_object_set_new(j, "new_bytes", json_integer(d->new_bytes));
+		}
+		if (d->path && !d->overlay && d->format)
+			json_object_set_new(j, "format", json_string(d->format));
+		else if (!d->path || d->overlay)
+			json_object_set_new(j, "format", json_string("qcow2"));
+		json_object_set_new(j, "readonly", json_boolean(d->readonly));
+		json_array_append_new(a, j);
+	}
+	return a;
+}
+
+static int vcpus_of(const struct spec *s)
+{
+	int64_t milli = spec_demand_cpu_milli(s);
+
+	return s->vcpus ? s->vcpus : (int)((milli + 999) / 1000);
+}
+
+struct err *vm_plan(struct instance *i, json_t **ret)
+{
+	const struct spec *s = i->spec;
+	OWN(json) json_t *vm = json_object();
+	struct sched_job job = queue_job(i);
+
+	json_object_set_new(vm, "accel",
+			    json_string(s->accel        ? s->accel
+					: i->e->has_kvm ? "kvm"
+							: "tcg"));
+	if (s->machine_type)
+		json_object_set_new(vm, "machine", json_string(s->machine_type));
+	json_object_set_new(vm, "qemu", json_string(QEMU));
+	json_object_set_new(vm, "vcpus", json_integer(vcpus_of(s)));
+	json_object_set_new(vm, "memory_bytes", json_integer(job.demand.v[RES_MEMORY]));
+	TRY(put_kernel(i, vm));
+	if (s->append)
+		json_object_set_new(vm, "append", json_string(s->append));
+	if (s->firmware)
+		json_object_set_new(vm, "firmware", json_string(s->firmware));
+	json_object_set_new(vm, "disks", disks_json(i));
+	json_object_set_new(vm, "agent", json_boolean(has_agent(s)));
+	json_object_set_new(vm, "boot_timeout_ms", json_integer(BOOT_TIMEOUT_MS));
+	*ret = json_incref(vm);
+	return NULL;
+}
+
+int64_t vm_manage_bytes(const struct instance *i, int64_t shim_bytes)
+{
+	return i->manage_bytes;
+}
+
+struct err *vm_top(struct instance *i, struct engine_done done)
+{
+	return err_new(ERR_UNSUPPORTED, "top is not available for a VM: use exec %s ps",
+		       i->spec->name);
+}
+
+/* ---- facts ---- */
+
+json_t *engine_info(struct engine *e)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "kvm", json_boolean(e->has_kvm));
+	jx_set_str(j, "kvm_reason", e->kvm_reason ? e->kvm_reason : "not probed yet");
+	json_object_set_new(j, "cgroup_version", json_integer(cgroup_is_v2() ? 2 : 1));
+	json_object_set_new(j, "kernels", engine_kernels(e));
+	jx_set_str(j, "bridge", e->c.bridge);
+	jx_set_str(j, "gateway", e->net_ready ? e->gateway : NULL);
+	jx_set_str(j, "root", e->c.root);
+	jx_set_str(j, "run", e->c.run);
+	jx_set_str(j, "nft_table", e->c.nft_table);
+	jx_set_str(j, "cgroup_parent", e->c.cgroup_parent);
+	jx_set_str(j, "policy", sched_policy(e->sched));
+	json_object_set_new(j, "memory_bytes", json_integer(e->memory_bytes));
+	json_object_set_new(j, "cpu_milli", json_integer(e->cpu_milli));
+	return j;
+}
