@@ -148,8 +148,7 @@ static struct err *read_file(struct options *o)
 	TRY_MSG(jx_load(AT_FDCWD, path, &j), "%s", path);
 	if (!json_is_object(j))
 		return err_new(ERR_INVALID, "%s: expected an object", path);
-	json_object_foreach (j, key, value)
-		TRY_MSG(read_member(o, key, value), "%s", path);
+	json_object_foreach(j, key, value) TRY_MSG(read_member(o, key, value), "%s", path);
 	return NULL;
 }
 
@@ -250,7 +249,8 @@ static struct err *check_paths(const struct options *o)
 
 	for (size_t n = 0; n < ARRAY_SIZE(paths); n++)
 		if (*paths[n] != '/')
-			return err_new(ERR_INVALID, "\"%.64s\": expected an absolute path", paths[n]);
+			return err_new(ERR_INVALID, "\"%.64s\": expected an absolute path",
+				       paths[n]);
 	if (o->overcommit_cpu_milli < 1000)
 		return err_new(ERR_INVALID, "overcommit_cpu: at least 1");
 	return NULL;

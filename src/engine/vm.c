@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "boot/boot.h"
 #include "engine/engine_int.h"
 #include "sys/cgroup.h"
 #include "util/mem.h"
@@ -94,10 +93,7 @@ json_t *vm_initramfs_job(struct instance *i)
 {
 	OWN(mem) char *kernel = NULL;
 	OWN(mem) char *guest = NULL;
-	OWN(strv) struct strv features = { 0 };
-	OWN(mem) char *list = xstrdup(BOOT_FEATURES_IMAGE);
 	const char *made;
-	char *rest = list, *name;
 
 	if (!spec_is_vm(i->spec) || !has_agent(i->spec))
 		return NULL;
@@ -105,11 +101,8 @@ json_t *vm_initramfs_job(struct instance *i)
 	made = kernel ? strmap_get(&i->e->initrds, kernel) : NULL;
 	if (!kernel || (made && access(made, R_OK) == 0))
 		return NULL; /* without a kernel the plan fails, with words */
-	while ((name = strsep(&rest, ",")))
-		strv_add(&features, name);
 	guest = xasprintf("%s/hostel-guest", i->e->c.libexec);
-	return json_pack("{s:s, s:s, s:s, s:o}", "job", "initramfs", "kernel", kernel, "guest",
-			 guest, "features", jx_from_strv(&features));
+	return json_pack("{s:s, s:s, s:s}", "job", "initramfs", "kernel", kernel, "guest", guest);
 }
 
 /* ---- host.vm ---- */
