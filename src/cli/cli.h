@@ -64,58 +64,15 @@ extern const struct opt_table create_options; /* create_opts.c: run and create *
 extern const struct opt_table update_options;
 extern const struct opt_table session_options; /* run.c: -d, --detach-keys … */
 
-#define COMMAND_FN(name) struct err *name(struct cli *c, const struct args *a) MUST_USE
-COMMAND_FN(cmd_run);
-COMMAND_FN(cmd_create);
-COMMAND_FN(cmd_start);
-COMMAND_FN(cmd_attach);
-COMMAND_FN(cmd_exec);
-COMMAND_FN(cmd_console);
-COMMAND_FN(cmd_stop);
-COMMAND_FN(cmd_kill);
-COMMAND_FN(cmd_restart);
-COMMAND_FN(cmd_pause);
-COMMAND_FN(cmd_unpause);
-COMMAND_FN(cmd_rm);
-COMMAND_FN(cmd_wait);
-COMMAND_FN(cmd_rename);
-COMMAND_FN(cmd_update);
-COMMAND_FN(cmd_logs);
-COMMAND_FN(cmd_cp);
-COMMAND_FN(cmd_top);
-COMMAND_FN(cmd_stats);
-COMMAND_FN(cmd_inspect);
-COMMAND_FN(cmd_diff);
-COMMAND_FN(cmd_events);
-COMMAND_FN(cmd_port);
-COMMAND_FN(cmd_ps);
-COMMAND_FN(cmd_pull);
-COMMAND_FN(cmd_push);
-COMMAND_FN(cmd_load);
-COMMAND_FN(cmd_save);
-COMMAND_FN(cmd_import);
-COMMAND_FN(cmd_export);
-COMMAND_FN(cmd_images);
-COMMAND_FN(cmd_rmi);
-COMMAND_FN(cmd_tag);
-COMMAND_FN(cmd_history);
-COMMAND_FN(cmd_volume_create);
-COMMAND_FN(cmd_volume_ls);
-COMMAND_FN(cmd_volume_rm);
-COMMAND_FN(cmd_volume_inspect);
-COMMAND_FN(cmd_vm_create);
-COMMAND_FN(cmd_vm_ls);
-COMMAND_FN(cmd_kernel_add);
-COMMAND_FN(cmd_kernel_ls);
-COMMAND_FN(cmd_kernel_rm);
-COMMAND_FN(cmd_queue);
-COMMAND_FN(cmd_resources);
-COMMAND_FN(cmd_accounting);
-COMMAND_FN(cmd_info);
-COMMAND_FN(cmd_version);
-COMMAND_FN(cmd_config_show);
-COMMAND_FN(cmd_completion);
-COMMAND_FN(cmd_complete);
-COMMAND_FN(cmd_options);
+/* What the rows of the command table call; each is found by its name in the file of its subject. */
+typedef struct err *command_fn(struct cli *c, const struct args *a);
+extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_console, cmd_stop,
+    cmd_kill, cmd_restart, cmd_pause, cmd_unpause, cmd_rm, cmd_wait, cmd_rename, cmd_update,
+    cmd_logs, cmd_cp, cmd_top, cmd_stats, cmd_inspect, cmd_diff, cmd_events, cmd_port, cmd_ps,
+    cmd_pull, cmd_push, cmd_load, cmd_save, cmd_import, cmd_export, cmd_images, cmd_rmi, cmd_tag,
+    cmd_history, cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create,
+    cmd_vm_ls, cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_queue, cmd_resources,
+    cmd_accounting, cmd_info, cmd_version, cmd_config_show, cmd_completion, cmd_complete,
+    cmd_options;
 
 #endif
