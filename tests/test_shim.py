@@ -337,11 +337,15 @@ def test_a_single_slow_client_holds_the_output_like_a_pipe(shim):
     s.base.joinpath('state/plan.json').write_text(json.dumps({'exec': {'args': [
         'sh', '-c', f'i=0; while [ $i -lt 400 ]; do head -c 16384 /dev/zero; i=$((i+1)); echo $i > {progress}; done']}}))
     c = run(s, STDOUT | RAW)
-    time.sleep(1.5)
-    at = int(progress.read_text())
-    assert at < 120  # 1 MiB here, some in the sockets and the pipe
-    time.sleep(0.5)
-    assert int(progress.read_text()) == at
+    at = [-1]
+
+    def stands_still():
+        time.sleep(1)
+        at.append(int(progress.read_text() or 0) if progress.exists() else -1)
+        return at[-1] == at[-2] > 0
+
+    eventually(stands_still)
+    assert at[-1] < 120  # 1 MiB here, some in the sockets and the pipe
     assert len(c.read_all()) == 400 * 16384
     finish(s)
 
@@ -411,8 +415,13 @@ def test_attach_with_logs_while_it_writes_misses_and_doubles_nothing(shim):
     s.start()
     clients = [s.attach(STDOUT | LOGS | RAW) for _ in range(5)]
     want = b''.join(b'%d\n' % i for i in range(1, 200001))
-    for c in clients:
-        assert c.read_all() == want
+    got = [None] * 5
+    threads = [threading.Thread(target=lambda i=i: got.__setitem__(i, clients[i].read_all())) for i in range(5)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert got == [want] * 5
     finish(s)
 
 
@@ -428,7 +437,7 @@ def test_logs_of_many_lines_are_quick(shim):
     assert len(frames) == 100000 and frames[-1] == (1, b'100000\n')
     begin = time.monotonic()
     assert s.logs('--raw', '--tail', '2') == b'99999\n100000\n'
-    assert time.monotonic() - begin < 0.1
+    assert time.monotonic() - begin < 0.5
 
 
 def test_logs_follow_ends_with_the_run(shim):

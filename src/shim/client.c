@@ -71,7 +71,8 @@ void client_end(struct client *c, enum client_end how)
 	if (how == CLIENT_CUT || c->is_gone)
 		own_fd_release(&c->fd);
 	else
-		linger_start(c->session->config.poller, c->fd, c->out.buf + c->out_at, waiting(c));
+		linger_start(c->session->config.lingerers, c->fd, c->out.buf + c->out_at,
+			     waiting(c));
 	c->fd = -1;
 	str_done(&c->out);
 	c->out_at = 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #define LINGER_NS INT64_C(2000000000)
 
 struct lingerer {
+	struct lingerers *all;
+	struct lingerer *next;
 	int fd;
 	struct poll_watch *watch;
 	struct poll_timer *timer;
@@ -21,21 +24,32 @@ struct lingerer {
 static void end(void *arg)
 {
 	struct lingerer *l = arg;
+	struct lingerer **at = &l->all->first;
 
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
 	poll_watch_free(l->watch);
 	poll_timer_free(l->timer);
 	close(l->fd);
 	free(l);
 }
 
-static void on_input(void *arg, short revents)
+/* Throws away what is there. Returns false at the end of it. */
+static bool drain(struct lingerer *l)
 {
-	struct lingerer *l = arg;
 	char buf[1024];
 	ssize_t n = read(l->fd, buf, sizeof(buf));
 
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void on_input(void *arg, short revents)
+{
+	struct lingerer *l = arg;
+
 	(void)revents;
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+	if (!drain(l))
 		end(l);
 }
 
@@ -61,7 +75,7 @@ static void push(int fd, const char *data, size_t len)
 	}
 }
 
-void linger_start(struct poller *p, int fd, const char *data, size_t len)
+void linger_start(struct lingerers *all, int fd, const char *data, size_t len)
 {
 	struct lingerer *l;
 
@@ -71,7 +85,18 @@ void linger_start(struct poller *p, int fd, const char *data, size_t len)
 		return;
 	}
 	l = xnew(struct lingerer);
+	l->all = all;
+	l->next = all->first;
+	all->first = l;
 	l->fd = fd;
-	l->watch = poll_watch_new(p, fd, POLLIN, on_input, l);
-	l->timer = poll_timer_new(p, LINGER_NS, end, l);
+	l->watch = poll_watch_new(all->poller, fd, POLLIN, on_input, l);
+	l->timer = poll_timer_new(all->poller, LINGER_NS, end, l);
+}
+
+void linger_done(struct lingerers *all)
+{
+	while (all->first) {
+		drain(all->first);
+		end(all->first);
+	}
 }

@@ -53,7 +53,8 @@ struct err *log_writer_new(const struct log_config *c, struct log_writer **ret)
 	struct log_writer *w;
 	struct err *e;
 
-	TRY(fd_mkdirs(c->dir));
+	if (mkdir(c->dir, 0750) < 0 && errno == ENOENT)
+		TRY(fd_mkdirs(c->dir));
 	dir = open(c->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(errno, "open %s", c->dir);

@@ -40,6 +40,7 @@ struct server {
 	const struct payload_ops *ops;
 	struct poller *poller;
 	struct scratch scratch;
+	struct lingerers lingerers;
 	struct link *link;
 	uint32_t link_number; /* counts connections */
 	struct poll_timer *patience;
@@ -334,6 +335,7 @@ static struct session *new_session(struct server *s, struct session_config c)
 {
 	c.poller = s->poller;
 	c.scratch = &s->scratch;
+	c.lingerers = &s->lingerers;
 	c.log_dir = s->log_dir;
 	c.client_ended = on_client_ended;
 	c.input_closed = on_input_closed;
@@ -561,6 +563,7 @@ static void server_done(struct server *s)
 	log_writer_free(s->log);
 	link_free(s->link);
 	poll_timer_free(s->patience);
+	linger_done(&s->lingerers);
 	scratch_done(&s->scratch);
 	while (s->untold) {
 		struct untold *u = s->untold;
@@ -579,7 +582,7 @@ struct err *shim_serve(const struct shim_options *o, const struct payload_ops *o
 	struct server s = { .o = o, .ops = ops, .poller = poller_new() };
 	struct err *e;
 
-	s.scratch.poller = s.poller;
+	s.scratch.poller = s.lingerers.poller = s.poller;
 	s.log_dir = xasprintf("%s/log", o->state_dir);
 	s.host = (struct payload_host) { .id = o->id,
 					 .state_dir = o->state_dir,

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "backend/payload.h"
+#include "shim/linger.h"
 #include "shim/log_write.h"
 #include "shim/proto.h"
 #include "shim/scratch.h"
@@ -34,6 +35,7 @@ struct session;
 struct session_config {
 	struct poller *poller;
 	struct scratch *scratch;
+	struct lingerers *lingerers;
 	const char *exec_id; /* "": the payload; copied */
 	bool is_tty;
 	bool ends_input;        /* process's stdin ends with the last client that gives input */
