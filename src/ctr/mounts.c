@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "util/str.h"
 
 #define CGROUP_TREES 8
+#define LINKS_MAX    40
 
 /* One mount of the configuration, with its options taken apart. */
 struct entry {
@@ -259,14 +261,43 @@ static struct err *make_parents(const char *path)
 	return NULL;
 }
 
-struct err *ctr_make_target(const char *path, bool is_dir)
+/*
+ * @path with its first link that leads nowhere yet replaced by what it says; NULL when
+ * there is none.  We are inside the new root, where ".." ends.
+ */
+static char *follow_dangling(const char *path)
+{
+	OWN(mem) char *p = xstrdup(path);
+	struct stat st;
+
+	for (char *s = p + 1; s; s = strchr(s, '/')) {
+		char to[PATH_MAX], saved;
+		ssize_t n;
+
+		s += strcspn(s, "/");
+		saved = *s;
+		*s = '\0';
+		n = stat(p, &st) < 0 && errno == ENOENT ? readlink(p, to, sizeof(to) - 1) : -1;
+		if (n > 0) {
+			const char *rest = path + (s - p);
+
+			to[n] = '\0';
+			*strrchr(p, '/') = '\0';
+			return to[0] == '/' ? xasprintf("%s%s", to, rest)
+					    : xasprintf("%s/%s%s", p, to, rest);
+		}
+		*s = saved;
+		if (!saved)
+			break;
+		s++;
+	}
+	return NULL;
+}
+
+static struct err *make_new(const char *path, bool is_dir)
 {
 	int fd;
 
-	if (access(path, F_OK) == 0)
-		return NULL;
-	if (is_dir && mkdir(path, 0755) == 0)
-		return NULL;
 	TRY(make_parents(path));
 	if (is_dir) {
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
@@ -278,6 +309,24 @@ struct err *ctr_make_target(const char *path, bool is_dir)
 		return err_sys(errno, "make file %s", path);
 	close(fd);
 	return NULL;
+}
+
+struct err *ctr_make_target(const char *path, bool is_dir)
+{
+	OWN(mem) char *at = NULL;
+
+	if (access(path, F_OK) == 0 || (is_dir && mkdir(path, 0755) == 0))
+		return NULL;
+	at = xstrdup(path);
+	for (int i = 0; i < LINKS_MAX; i++) {
+		char *next = follow_dangling(at);
+
+		if (!next)
+			return make_new(at, is_dir);
+		free(at);
+		at = next;
+	}
+	return err_new(ERR_INVALID, "too many links in %s", path);
 }
 
 static struct err *attach_bind(struct entry *e)

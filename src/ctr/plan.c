@@ -203,6 +203,52 @@ struct err *ctr_plan_resources(const struct spec *s, json_t **ret)
 	return NULL;
 }
 
+/* ---- sysctls ---- */
+
+/* What belongs to a namespace; anything else would be set for the whole host. */
+static const struct {
+	const char *name; /* with a dot at its end: all below */
+	size_t mode;      /* which mode of the spec says "host" */
+} sysctls[] = {
+	{ "kernel.msgmax", offsetof(struct spec, ipc_mode) },
+	{ "kernel.msgmnb", offsetof(struct spec, ipc_mode) },
+	{ "kernel.msgmni", offsetof(struct spec, ipc_mode) },
+	{ "kernel.sem", offsetof(struct spec, ipc_mode) },
+	{ "kernel.shmall", offsetof(struct spec, ipc_mode) },
+	{ "kernel.shmmax", offsetof(struct spec, ipc_mode) },
+	{ "kernel.shmmni", offsetof(struct spec, ipc_mode) },
+	{ "kernel.shm_rmid_forced", offsetof(struct spec, ipc_mode) },
+	{ "kernel.domainname", offsetof(struct spec, uts_mode) },
+	{ "fs.mqueue.", offsetof(struct spec, ipc_mode) },
+	{ "net.", offsetof(struct spec, network_mode) },
+};
+
+static bool is_own_sysctl(const struct spec *s, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++) {
+		size_t n = strlen(sysctls[i].name);
+		bool below = sysctls[i].name[n - 1] == '.';
+		const char *const *mode =
+		    (const char *const *)(const void *)((const char *)s + sysctls[i].mode);
+
+		if (below ? !strncmp(key, sysctls[i].name, n) : !strcmp(key, sysctls[i].name))
+			return !plan_mode_is(*mode, "host");
+	}
+	return false;
+}
+
+static struct err *add_sysctls(const struct spec *s, json_t *lin)
+{
+	for (size_t i = 0; i < s->sysctls.n && !spec_is_vm(s); i++)
+		if (!is_own_sysctl(s, s->sysctls.v[i].key))
+			return err_new(ERR_INVALID,
+				       "sysctl \"%s\" is not in a separate kernel namespace",
+				       s->sysctls.v[i].key);
+	if (s->sysctls.n)
+		json_object_set_new(lin, "sysctl", jx_from_map(&s->sysctls));
+	return NULL;
+}
+
 /* ---- the whole ---- */
 
 static struct err *linux_json(const struct spec *s, const struct ctr_plan_in *in, json_t *oci)
@@ -211,8 +257,7 @@ static struct err *linux_json(const struct spec *s, const struct ctr_plan_in *in
 	json_t *resources = NULL;
 
 	json_object_set_new(lin, "namespaces", namespaces(s, in));
-	if (s->sysctls.n)
-		json_object_set_new(lin, "sysctl", jx_from_map(&s->sysctls));
+	TRY(add_sysctls(s, lin));
 	TRY(plan_mounts(s, in, oci, lin));
 	if (!spec_is_vm(s)) {
 		TRY(ctr_plan_resources(s, &resources));

@@ -289,7 +289,7 @@ struct err *seccomp_compile(const json_t *profile, const struct strv *caps, void
 	if (!b.ctx)
 		return err_new(ERR_INVALID, "libseccomp refuses the default action");
 	/* A tree of comparisons and not a list of four hundred. */
-	seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 1);
 	TRY(add_arches(&b));
 	TRY(add_entries(&b));
 	return export(&b, ret, ret_len);
