@@ -123,7 +123,7 @@ class Hosteld:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'hostel-{self.tag}-', dir='/tmp'))
         self.root, self.run_dir = self.dir / 'root', self.dir / 'run'
         self.socket = self.run_dir / 'hostel.sock'
-        self.bridge, self.table = f'h{self.tag}', f'hostel-{self.tag}'
+        self.bridge, self.table = f'h{self.tag}', f'hostel_{self.tag}'
         self.cgroup = f'hostel-{self.tag}'
         n = os.getpid() * 16 + Hosteld.count
         self.subnet = f'10.{128 + n // 256 % 64}.{n % 256}.0/24'
@@ -322,7 +322,7 @@ def images():
         path = CACHE / f'{name}.tar'
         if not path.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
-            p = run(ROOT / 'tools/mkimage.sh', name, CACHE, timeout=600)
+            p = run(ROOT / 'tools/mkimage.sh', name, path, timeout=600)
             if p.returncode:
                 pytest.fail(f'mkimage.sh {name}: {p.err[-2000:]}')
         return path
