@@ -26,7 +26,7 @@ def pytest_configure(config):
 
 def program(name):
     """Path of a built program; None when this build has none."""
-    for path in (BUILD / name, BUILD / 'cmd' / PROGRAMS.get(name, name) / name):
+    for path in (BUILD / name,):
         if path.is_file():
             return path
     return None
