@@ -37,6 +37,22 @@ char *module_name(const char *path)
 	return name;
 }
 
+/* The signature, struct module_signature (12 bytes, the last 4 its length), a marker. */
+size_t module_signed_part(const void *data, size_t len)
+{
+	static const char marker[] = "~Module signature appended~\n";
+	size_t tail = sizeof(marker) - 1 + 12;
+	const unsigned char *end = (const unsigned char *)data + len;
+	const unsigned char *n;
+	size_t signature;
+
+	if (len < tail || memcmp(end - (sizeof(marker) - 1), marker, sizeof(marker) - 1))
+		return len;
+	n = end - (sizeof(marker) - 1) - 4;
+	signature = (size_t)n[0] << 24 | (size_t)n[1] << 16 | (size_t)n[2] << 8 | n[3];
+	return signature <= len - tail ? len - tail - signature : len;
+}
+
 /* ---- ELF ---- */
 
 struct bytes {

@@ -36,6 +36,12 @@ static inline void own_modinfo_release(struct modinfo *m)
 struct err *modinfo_parse(const void *data, size_t len, struct modinfo *ret) MUST_USE;
 
 /**
+ * module_signed_part() - length of a module without the signature appended to it
+ * Return: @len when there is none.  Pure.
+ */
+size_t module_signed_part(const void *data, size_t len);
+
+/**
  * module_name() - the name of a module's file: "…/virtio-rng.ko.xz" is virtio_rng
  * @ret: owned by the caller; NULL when the path is no module's
  */

@@ -92,6 +92,27 @@ static void a_damaged_module_is_refused(void **state)
 	}
 }
 
+static void a_signature_is_cut_off_only_when_it_is_whole(void **state)
+{
+	static const char is_signed[] = "ELFabc"
+					"SIGN"
+					"\2\0\0\0\0\0\0\0"
+					"\0\0\0\4"
+					"~Module signature appended~\n";
+	static const char too_long[] = "\2\0\0\0\0\0\0\0"
+				       "\0\0\0\1"
+				       "~Module signature appended~\n";
+	static const char no_length[] = "\0\4"
+					"~Module signature appended~\n";
+
+	(void)state;
+	assert_int_equal(module_signed_part(is_signed, sizeof(is_signed) - 1), 6);
+	assert_int_equal(module_signed_part("ELFabc", 6), 6);
+	assert_int_equal(module_signed_part(too_long, sizeof(too_long) - 1), sizeof(too_long) - 1);
+	assert_int_equal(module_signed_part(no_length, sizeof(no_length) - 1),
+			 sizeof(no_length) - 1);
+}
+
 static void the_name_is_the_file_without_its_endings(void **state)
 {
 	static const char *const cases[][2] = {
@@ -204,6 +225,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_module_says_what_it_needs),
 		cmocka_unit_test(a_damaged_module_is_refused),
+		cmocka_unit_test(a_signature_is_cut_off_only_when_it_is_whole),
 		cmocka_unit_test(the_name_is_the_file_without_its_endings),
 		cmocka_unit_test(what_is_needed_comes_first_and_once),
 		cmocka_unit_test(a_circle_is_an_error),

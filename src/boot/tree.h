@@ -10,9 +10,10 @@
 
 struct tree {
 	char *dir;
-	struct strmap files; /* name -> path below dir */
-	struct strv builtin; /* names */
-	char *unpacked;      /* folder that modules are unpacked to, as NAME.ko */
+	struct strmap files;  /* name -> path below dir */
+	struct strv builtin;  /* names */
+	bool keep_signatures; /* this kernel takes no module without one */
+	char *unpacked;       /* folder that modules are unpacked to, as NAME.ko */
 };
 
 void tree_done(struct tree *t);
