@@ -13,9 +13,10 @@
  *	bundle.json    {"version":1,"name":"debian","kernel":"6.1.0-56-cloud-amd64",
  *	                "sha256":"hex of vmlinuz","vmlinuz":"vmlinuz","vmlinux":"vmlinux",
  *	                "features":{"virtio_blk":["virtio","virtio_ring","virtio_blk"],"ext4":[],…},
- *	                "missing":["vsock"]}
+ *	                "missing":["vsock"],"append":"cryptomgr.notests …"}
  *	               a feature's modules in load order, [] when it is built in; features that
- *	               the kernel does not have are missing ("vmlinux" is absent when there is none)
+ *	               the kernel does not have are missing ("vmlinux" is absent when there is
+ *	               none); append: for the kernel's command line, beside console= and panic=
  *	initramfs-HEX.img   made on demand, named after its content
  *
  * The initramfs (newc cpio, uncompressed) holds /init (hostel-guest), /modules.list (one
@@ -40,7 +41,7 @@
 #define BOOT_BUNDLE_VERSION 1
 
 struct boot_source {
-	const char *name;   /* of the bundle to be; [a-zA-Z0-9][a-zA-Z0-9_.-]* */
+	const char *name;   /* of the bundle to be, [a-zA-Z0-9][a-zA-Z0-9_.-]*; NULL: its version */
 	const char *source; /* path of a .deb or of a vmlinuz; "host": the running kernel's */
 	const char
 	    *modules;     /* folder lib/modules/VERSION of a vmlinuz; NULL: none or in the .deb */
@@ -59,7 +60,7 @@ struct boot_initramfs {
 	const char *root;            /* hostel's root folder */
 	const char *kernel;          /* name of the bundle */
 	const char *guest;           /* path of hostel-guest (static) */
-	const struct strv *features; /* NULL: all */
+	const struct strv *features; /* NULL or empty: what a VM of ours usually has */
 };
 
 /**

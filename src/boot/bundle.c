@@ -21,6 +21,12 @@
 
 #define CONFIG_MAX (4 << 20)
 
+/*
+ * What our own boots leave out: the tests of the kernel's ciphers (half of all instructions up to
+ * init), looking for an interrupt that a timer may miss on old boards, RCU's patience.
+ */
+#define APPEND "cryptomgr.notests no_timer_check rcupdate.rcu_expedited=1"
+
 /* A bundle in the making: ROOT/tmp/kernel-PID/{deb,bundle}. */
 struct making {
 	char *tmp;     /* folder of the whole work */
@@ -218,6 +224,7 @@ static struct err *describe(const struct making *m, const char *name, json_t *fe
 	jx_set_str(j, "vmlinuz", "vmlinuz");
 	if (m->has_vmlinux)
 		jx_set_str(j, "vmlinux", "vmlinux");
+	jx_set_str(j, "append", APPEND);
 	json_object_set(j, "features", features);
 	json_object_set_new(j, "missing", jx_from_strv(&m->missing));
 	TRY(jx_save(AT_FDCWD, path, j, 0644));
@@ -226,10 +233,10 @@ static struct err *describe(const struct making *m, const char *name, json_t *fe
 }
 
 /* Change places with a bundle of the same name, which goes with the temporary folder then. */
-static struct err *put_in_place(const struct making *m, const struct boot_source *s)
+static struct err *put_in_place(const struct making *m, const char *root, const char *name)
 {
-	OWN(mem) char *kernels = xasprintf("%s/kernels", s->root);
-	OWN(mem) char *to = xasprintf("%s/%s", kernels, s->name);
+	OWN(mem) char *kernels = xasprintf("%s/kernels", root);
+	OWN(mem) char *to = xasprintf("%s/%s", kernels, name);
 
 	TRY(fd_mkdirs(kernels));
 	if (!renameat2(AT_FDCWD, m->dir, AT_FDCWD, to, RENAME_EXCHANGE))
@@ -241,15 +248,18 @@ static struct err *put_in_place(const struct making *m, const struct boot_source
 
 static struct err *make(struct making *m, const struct boot_source *s, json_t **ret)
 {
+	const char *name;
 	OWN(json) json_t *features = json_object();
 	OWN(json) json_t *bundle = NULL;
 
 	TRY(fd_mkdirs(m->dir));
 	TRY(locate(s, m));
 	TRY(take_kernel(m));
+	name = s->name ? s->name : m->image.version;
+	TRY(check_name(name));
 	TRY(add_features(m, features));
-	TRY(describe(m, s->name, features, &bundle));
-	TRY(put_in_place(m, s));
+	TRY(describe(m, name, features, &bundle));
+	TRY(put_in_place(m, s->root, name));
 	*ret = TAKE(bundle);
 	return NULL;
 }
@@ -267,7 +277,8 @@ struct err *boot_kernel_add(const struct boot_source *s, json_t **ret)
 {
 	OWN(making) struct making m = { 0 };
 
-	TRY(check_name(s->name));
+	if (s->name)
+		TRY(check_name(s->name));
 	m.tmp = xasprintf("%s/tmp/kernel-%d", s->root, getpid());
 	m.dir = xasprintf("%s/bundle", m.tmp);
 

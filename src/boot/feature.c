@@ -5,16 +5,16 @@
 
 /* In the order in which they are loaded: the transport, what it carries, file systems. */
 const struct feature boot_features[] = {
-	{ "virtio_pci", { "virtio_pci" }, .is_required = true },
-	{ "virtio_mmio", { "virtio_mmio" } }, /* microvm */
-	{ "virtio_console", { "virtio_console" }, .is_required = true },
-	{ "virtio_blk", { "virtio_blk" }, .is_required = true },
-	{ "virtio_net", { "virtio_net" }, .is_required = true },
-	{ "virtio_rng", { "virtio_rng" } },
+	{ "virtio_pci", { "virtio_pci" }, .is_required = true, .is_usual = true },
+	{ "virtio_mmio", { "virtio_mmio" }, .is_usual = true }, /* microvm */
+	{ "virtio_console", { "virtio_console" }, .is_required = true, .is_usual = true },
+	{ "virtio_blk", { "virtio_blk" }, .is_required = true, .is_usual = true },
+	{ "virtio_net", { "virtio_net" }, .is_required = true, .is_usual = true },
+	{ "virtio_rng", { "virtio_rng" }, .is_usual = true },
 	{ "virtio_balloon", { "virtio_balloon" } },
-	{ "erofs", { "erofs" }, .is_required = true },
-	{ "overlay", { "overlay" }, .is_required = true },
-	{ "ext4", { "ext4" }, .is_required = true },
+	{ "erofs", { "erofs" }, .is_required = true, .is_usual = true },
+	{ "overlay", { "overlay" }, .is_required = true, .is_usual = true },
+	{ "ext4", { "ext4" }, .is_required = true, .is_usual = true },
 	{ "virtiofs", { "virtiofs" } },
 	{ "vsock", { "vmw_vsock_virtio_transport" } },
 };

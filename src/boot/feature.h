@@ -12,6 +12,7 @@ struct feature {
 	const char *name;
 	const char *modules[FEATURE_MODULES_MAX]; /* NULL-terminated when fewer */
 	bool is_required;                         /* a kernel without it is refused */
+	bool is_usual;                            /* in an initramfs that names no features */
 };
 
 extern const struct feature boot_features[];

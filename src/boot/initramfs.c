@@ -31,11 +31,12 @@ static struct err *add_feature(const json_t *bundle, const char *name, struct st
 	return NULL;
 }
 
-/* All features that the bundle has, in the table's order. */
-static struct err *add_all_features(const json_t *bundle, struct strv *order)
+/* The usual features as far as the bundle has them, in the table's order. */
+static struct err *add_usual_features(const json_t *bundle, struct strv *order)
 {
 	for (size_t i = 0; i < boot_n_features; i++)
-		if (json_object_get(json_object_get(bundle, "features"), boot_features[i].name))
+		if (boot_features[i].is_usual &&
+		    json_object_get(json_object_get(bundle, "features"), boot_features[i].name))
 			TRY(add_feature(bundle, boot_features[i].name, order));
 	return NULL;
 }
@@ -112,7 +113,7 @@ struct err *boot_initramfs_make(const struct boot_initramfs *b, char **ret_path)
 	for (size_t i = 0; b->features && i < b->features->n; i++)
 		TRY(add_feature(bundle, b->features->v[i], &order));
 	if (!b->features || !b->features->n)
-		TRY(add_all_features(bundle, &order));
+		TRY(add_usual_features(bundle, &order));
 	TRY(fill(&c, b, dir, &order));
 	return store(dir, &c, ret_path);
 }

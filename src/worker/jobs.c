@@ -9,6 +9,8 @@ static const struct job_type jobs[] = {
 	{ "remove-tree", job_remove_tree },
 	{ "volume-copy", job_volume_copy },
 	{ "erofs", job_erofs },
+	{ "initramfs", job_initramfs },
+	{ "kernel-add", job_kernel_add },
 };
 
 const struct job_type *job_find(const char *name)

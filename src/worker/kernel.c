@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/boot.h"
+#include "util/mem.h"
+#include "worker/job.h"
+
+struct err *job_kernel_add(struct job *j, json_t **ret_done)
+{
+	struct boot_source s = { .root = j->root };
+
+	TRY(job_arg(j, "source", &s.source));
+	s.name = jx_str(j->args, "name", NULL);
+	s.modules = jx_str(j->args, "modules", NULL);
+	job_status(j, NULL, "Making a kernel bundle");
+	return boot_kernel_add(&s, ret_done);
+}
+
+struct err *job_initramfs(struct job *j, json_t **ret_done)
+{
+	OWN(strv) struct strv features = { 0 };
+	struct boot_initramfs b = { .root = j->root, .features = &features };
+	OWN(mem) char *path = NULL;
+
+	TRY(job_arg(j, "kernel", &b.kernel));
+	TRY(job_arg(j, "guest", &b.guest));
+	jx_strv(j->args, "features", &features);
+	TRY(boot_initramfs_make(&b, &path));
+	*ret_done = json_pack("{s:s}", "path", path);
+	return NULL;
+}
