@@ -3,7 +3,7 @@
 import array, fcntl, json, os, pathlib, shutil, socket, struct, subprocess, time
 
 BUILD = pathlib.Path(os.environ.get('HOSTEL_BUILD', pathlib.Path(__file__).resolve().parent.parent / 'build'))
-SHIM = BUILD / 'cmd/shim/hostel-shim'
+SHIM = BUILD / 'hostel-shim'
 SHIM_EXEC = BUILD / 'tests/tools/shim_exec'  # the same with plain programs as payload
 
 START, ATTACH, EXEC, SIGNAL, RESIZE, FREEZE, QUERY, BYE = range(1, 9)
