@@ -567,12 +567,14 @@ static void add_host_constants(const struct spec *s, json_t *j)
 	jx_set_str(j, "Runtime", spec_is_vm(s) ? "vm" : "hostel");
 	jx_set_str(j, "IpcMode", s->ipc_mode ? s->ipc_mode : "private");
 	jx_set_str(j, "CgroupnsMode", s->cgroupns_mode ? s->cgroupns_mode : "private");
-	if (!s->masked_paths_set)
-		json_object_set_new(j, "MaskedPaths",
-				    s->privileged ? json_null() : default_paths(true));
-	if (!s->readonly_paths_set)
-		json_object_set_new(j, "ReadonlyPaths",
-				    s->privileged ? json_null() : default_paths(false));
+	json_object_set_new(j, "MaskedPaths",
+			    s->masked_paths_set ? jx_from_strv(&s->masked_paths)
+			    : s->privileged	? json_null()
+						: default_paths(true));
+	json_object_set_new(j, "ReadonlyPaths",
+			    s->readonly_paths_set ? jx_from_strv(&s->readonly_paths)
+			    : s->privileged	  ? json_null()
+						  : default_paths(false));
 }
 
 json_t *docker_host_config(const struct spec *s)
