@@ -174,6 +174,34 @@ void oci_manifest_done(struct oci_manifest *m)
 	*m = (struct oci_manifest) { 0 };
 }
 
+static bool to_oci(char **media_type)
+{
+	static const char *const types[][2] = {
+		{ DOCKER_TYPE_MANIFEST, OCI_TYPE_MANIFEST },
+		{ DOCKER_TYPE_CONFIG, OCI_TYPE_CONFIG },
+		{ DOCKER_TYPE_LAYER_GZIP, OCI_TYPE_LAYER_GZIP },
+		{ DOCKER_TYPE_LAYER, OCI_TYPE_LAYER },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (streq(*media_type, types[i][0])) {
+			str_set(media_type, types[i][1]);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool oci_manifest_to_oci(struct oci_manifest *m)
+{
+	bool changed = to_oci(&m->media_type);
+
+	changed |= to_oci(&m->config.media_type);
+	for (size_t i = 0; i < m->n_layers; i++)
+		changed |= to_oci(&m->layers[i].media_type);
+	return changed;
+}
+
 json_t *oci_manifest_write(const struct oci_manifest *m)
 {
 	json_t *j = json_object(), *layers = json_array();

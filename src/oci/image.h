@@ -31,7 +31,8 @@
 #define DOCKER_TYPE_LIST       "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_TYPE_MANIFEST   "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_TYPE_CONFIG     "application/vnd.docker.container.image.v1+json"
-#define DOCKER_TYPE_LAYER_GZIP "application/vnd.docker.image.rootfs.diff.tar.gzip"
+#define DOCKER_TYPE_LAYER      "application/vnd.docker.image.rootfs.diff.tar"
+#define DOCKER_TYPE_LAYER_GZIP DOCKER_TYPE_LAYER ".gzip"
 
 /* Reference to a blob. */
 struct oci_desc {
@@ -77,7 +78,13 @@ static inline void own_oci_manifest_release(struct oci_manifest *m)
 	oci_manifest_done(m);
 }
 
-/** oci_manifest_write() - an OCI manifest; new reference */
+/**
+ * oci_manifest_to_oci() - give a manifest and its parts the media types of OCI
+ * Return: false: they had them already. The document's digest changes, that of the config not.
+ */
+bool oci_manifest_to_oci(struct oci_manifest *m);
+
+/** oci_manifest_write() - a manifest with the media types of @m; new reference */
 json_t *oci_manifest_write(const struct oci_manifest *m);
 
 /** oci_index_read() - ERR_CORRUPT with the member that is wrong */

@@ -71,6 +71,8 @@ struct err *job_spool(struct job *j, struct source in, const char *name, char **
 
 /* ---- the jobs ---- */
 
+struct err *job_pull(struct job *j, json_t **ret_done) MUST_USE;
+struct err *job_save(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_load(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_import(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_files(struct job *j, json_t **ret_done) MUST_USE;

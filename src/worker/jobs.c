@@ -3,7 +3,9 @@
 #include "worker/job.h"
 
 static const struct job_type jobs[] = {
+	{ "pull", job_pull },
 	{ "load", job_load },
+	{ "save", job_save },
 	{ "import", job_import },
 	{ "files", job_files },
 	{ "remove-tree", job_remove_tree },
