@@ -9,6 +9,9 @@
 
 #define MIB (1024 * 1024)
 
+/* Translated code, in MiB; QEMU would take up to 1 GiB, and a booting kernel takes 57. */
+#define TB_MIB "64"
+
 /* What both functions walk: the files in order, and the parts of the plan. */
 struct view {
 	const json_t *plan, *host, *vm, *rootfs, *disks;
@@ -78,7 +81,7 @@ static void add_machine(struct view *v, struct strv *argv)
 					    : "q35,usb=off,vmport=off,graphics=off";
 
 	add(argv, "-machine", "%s", options);
-	add(argv, "-accel", is_kvm ? "kvm" : "tcg,thread=multi");
+	add(argv, "-accel", is_kvm ? "kvm" : "tcg,thread=multi,tb-size=" TB_MIB);
 	add(argv, "-cpu", is_kvm ? "host" : "max");
 	add(argv, "-smp", "%" PRId64, jx_int(v->vm, "vcpus", 1));
 	add(argv, "-m", "%" PRId64 "M", jx_int(v->vm, "memory_bytes", 0) / MIB);

@@ -180,6 +180,13 @@ static struct err *make_new(const char *tmp, const void *arg)
 	return run_tool(argv);
 }
 
+static struct err *copy_vars(const char *tmp, const void *arg)
+{
+	const char *argv[] = { "/bin/cp", arg, tmp, NULL };
+
+	return run_tool(argv);
+}
+
 static struct err *make_disk(const json_t *disk)
 {
 	const char *path = jx_str(disk, "path", "");
@@ -195,7 +202,10 @@ struct err *qemu_disks_make(const json_t *plan)
 {
 	const json_t *host = json_object_get(plan, "host");
 	const json_t *rootfs = json_object_get(host, "rootfs");
-	const json_t *disks = json_object_get(json_object_get(host, "vm"), "disks");
+	const json_t *vm = json_object_get(host, "vm");
+	const json_t *disks = json_object_get(vm, "disks");
+	const char *vars = jx_str(vm, "firmware_vars", NULL);
+	const char *template = jx_str(vm, "firmware_template", NULL);
 	const char *rw = jx_str(rootfs, "disk", NULL);
 	int64_t bytes = jx_int(rootfs, "disk_bytes", 0);
 	json_t *disk;
@@ -203,6 +213,8 @@ struct err *qemu_disks_make(const json_t *plan)
 
 	if (rw && jx_str(rootfs, "erofs", NULL))
 		TRY_MSG(make_once(rw, make_ext4, &bytes), "make %s", rw);
+	if (vars && template)
+		TRY_MSG(make_once(vars, copy_vars, template), "make %s", vars);
 	json_array_foreach(disks, i, disk)
 	{
 		TRY(make_disk(disk));

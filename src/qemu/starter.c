@@ -22,6 +22,7 @@
 #include "qemu/argv.h"
 #include "qemu/disk.h"
 #include "qemu/limits.h"
+#include "qemu/plan.h"
 #include "sys/cgroup.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -213,9 +214,11 @@ static struct err *run(const struct starter *s, int *report)
 	struct strv argv = { 0 };
 	int fds[QEMU_FD_FILES + QEMU_FILES_MAX];
 	struct starter_info info;
+	const struct qemu_facts facts = qemu_facts_of_host(s->state_dir);
 	size_t n = 0;
 
 	TRY(load_plan(s->state_dir, &plan));
+	TRY(qemu_plan_complete(plan, &facts));
 	vm = json_object_get(host_of(plan), "vm");
 	info = (struct starter_info) {
 		.is_agent = jx_bool(vm, "agent", false),
