@@ -108,7 +108,7 @@ static void spawn_all(struct engine *e)
 	struct instance *i;
 
 	while ((i = TAILQ_FIRST(&e->spawn))) {
-		TAILQ_REMOVE(&e->spawn, i, todo);
+		TAILQ_REMOVE(&e->spawn, i, spawn_link);
 		i->on_spawn = false;
 		start_spawn(i);
 	}
@@ -120,7 +120,7 @@ static void spawn_none(struct engine *e, const char *why)
 	struct instance *i;
 
 	while ((i = TAILQ_FIRST(&e->spawn))) {
-		TAILQ_REMOVE(&e->spawn, i, todo);
+		TAILQ_REMOVE(&e->spawn, i, spawn_link);
 		i->on_spawn = false;
 		start_failed(i, ERR_LIMIT, why);
 	}
@@ -131,7 +131,7 @@ static void bye_all(struct engine *e)
 	struct instance *i;
 
 	while ((i = TAILQ_FIRST(&e->bye))) {
-		TAILQ_REMOVE(&e->bye, i, todo);
+		TAILQ_REMOVE(&e->bye, i, bye_link);
 		i->on_bye = false;
 		if (i->conn)
 			shim_conn_bye(i->conn);
@@ -143,7 +143,7 @@ static void free_buried(struct engine *e)
 	struct instance *i;
 
 	while ((i = TAILQ_FIRST(&e->grave))) {
-		TAILQ_REMOVE(&e->grave, i, todo);
+		TAILQ_REMOVE(&e->grave, i, grave_link);
 		instance_free(i);
 	}
 }

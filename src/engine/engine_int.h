@@ -164,7 +164,8 @@ struct instance {
 	uint64_t cpu_last_ns;
 	int64_t cpu_last_at_ns;
 	TAILQ_ENTRY(instance) link;
-	TAILQ_ENTRY(instance) todo; /* to be spawned, told BYE, or freed after the commit */
+	/* To be spawned, told BYE, or freed after the commit; it can be on all of them. */
+	TAILQ_ENTRY(instance) spawn_link, bye_link, grave_link;
 	bool on_spawn, on_bye, on_grave;
 };
 TAILQ_HEAD(instance_list, instance);
@@ -230,7 +231,7 @@ struct engine {
 
 	struct instance_list instances; /* oldest first */
 	size_t n_instances;
-	struct instance_list spawn, bye, grave; /* by `todo` */
+	struct instance_list spawn, bye, grave; /* by spawn_link and so on */
 	struct ticket_list outbox;
 	bool is_dirty;    /* something is to be committed */
 	bool queue_dirty; /* a pass could decide something */

@@ -86,15 +86,15 @@ void instance_bury(struct instance *i)
 	TAILQ_REMOVE(&e->instances, i, link);
 	e->n_instances--;
 	if (i->on_spawn)
-		TAILQ_REMOVE(&e->spawn, i, todo);
+		TAILQ_REMOVE(&e->spawn, i, spawn_link);
 	if (i->on_bye) {
 		/* Its end is noted by being forgotten. */
-		TAILQ_REMOVE(&e->bye, i, todo);
+		TAILQ_REMOVE(&e->bye, i, bye_link);
 		if (i->conn)
 			shim_conn_bye(i->conn);
 	}
 	i->on_spawn = i->on_bye = false;
-	TAILQ_INSERT_TAIL(&e->grave, i, todo);
+	TAILQ_INSERT_TAIL(&e->grave, i, grave_link);
 }
 
 struct instance *instance_by_id(const struct engine *e, const char *id)

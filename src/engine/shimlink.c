@@ -244,13 +244,20 @@ static void take_over(struct instance *i)
 	shimlink_undo(i, SUPERVISOR);
 }
 
-static void on_lock_retry(void *arg)
+/* Held by another; what we take here is let go again at once: a start takes it anew. */
+static bool lock_is_held(struct instance *i)
 {
-	struct instance *i = arg;
 	OWN(fd) int fd = -1;
 	OWN(err) struct err *err = shimlink_lock(i, &fd);
 
-	if (!err && fd < 0 && ++i->lock_tries < LOCK_TRIES) {
+	return !err && fd < 0;
+}
+
+static void on_lock_retry(void *arg)
+{
+	struct instance *i = arg;
+
+	if (lock_is_held(i) && ++i->lock_tries < LOCK_TRIES) {
 		loop_timer_start(i->lock_timer, LOCK_RETRY_NS);
 		return;
 	}
@@ -400,14 +407,14 @@ void shimlink_bye(struct instance *i)
 	if (i->on_bye || !i->conn)
 		return;
 	i->on_bye = true;
-	TAILQ_INSERT_TAIL(&i->e->bye, i, todo);
+	TAILQ_INSERT_TAIL(&i->e->bye, i, bye_link);
 	engine_dirty(i->e);
 }
 
 void shimlink_drop(struct instance *i)
 {
 	if (i->on_bye)
-		TAILQ_REMOVE(&i->e->bye, i, todo);
+		TAILQ_REMOVE(&i->e->bye, i, bye_link);
 	i->on_bye = false;
 	shim_conn_close(TAKE(i->conn));
 }

@@ -40,7 +40,7 @@ void start_admitted(struct instance *i)
 		return;
 	}
 	i->on_spawn = true;
-	TAILQ_INSERT_TAIL(&i->e->spawn, i, todo);
+	TAILQ_INSERT_TAIL(&i->e->spawn, i, spawn_link);
 	engine_dirty(i->e);
 }
 

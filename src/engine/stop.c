@@ -126,7 +126,7 @@ static bool stop_unborn(struct instance *i)
 	if (i->conn || i->is_undoing)
 		return false;
 	if (i->on_spawn) {
-		TAILQ_REMOVE(&i->e->spawn, i, todo);
+		TAILQ_REMOVE(&i->e->spawn, i, spawn_link);
 		i->on_spawn = false;
 	}
 	start_failed(i, ERR_INTERNAL, "stopped before it started");

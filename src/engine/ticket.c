@@ -115,12 +115,6 @@ static json_t *status_of(const struct instance *i)
 	json_t *j = json_object();
 
 	json_object_set_new(j, "StatusCode", json_integer(i->exit_code));
-	if (i->error && *i->error && !i->ever_ran) {
-		json_t *error = json_object();
-
-		json_object_set_new(error, "Message", jx_string(i->error));
-		json_object_set_new(j, "Error", error);
-	}
 	return j;
 }
 
