@@ -552,11 +552,35 @@ def test_exec_exits_are_kept_until_told(shim):
     finish(s, 137)
 
 
-def test_a_shim_whose_daemon_never_starts_it_ends(shim):
+def test_a_daemon_that_dies_before_the_start_may_come_back_and_do_it(shim):
+    s = shim('echo hi')
+    s.connect()
+    c = s.attach()
+    s.disconnect()
+    time.sleep(0.1)
+    assert s.connect().phase == IDLE
+    s.start()
+    assert c.read_all()[1] == b'hi\n'
+    finish(s)
+
+
+def test_before_the_start_bye_is_the_end(shim):
     s = shim('true')
     s.connect()
+    s.bye()
+    assert s.ended() == 0
+    assert not (s.state / 'exit.json').exists()
+
+
+def test_a_failure_without_a_daemon_is_on_disk(shim):
+    s = shim(['/nonexistent'])
+    s.connect()
+    s.send(START)
     s.disconnect()
     assert s.ended() == 0
+    record = json.loads((s.state / 'failed.json').read_text())
+    assert record['version'] == 1 and KINDS[record['kind']] == 'NOT_FOUND' and 'No such file' in record['text']
+    assert not (s.state / 'exit.json').exists()
 
 
 def test_without_bye_the_shim_ends_after_two_seconds(shim):

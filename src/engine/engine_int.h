@@ -427,7 +427,7 @@ struct exit_note {
 /** exits_note() - its run is over */
 void exits_note(struct instance *i, const struct exit_note *x);
 
-/** exits_from_file() - the shim's exit record; false when there is none */
+/** exits_from_file() - the shim's record of its exit or failed start; false when there is none */
 bool exits_from_file(struct instance *i);
 void exits_again(struct instance *i, int64_t delay_ns);
 /** exits_back_off() - a re-queued instance starts after @delay_ns */

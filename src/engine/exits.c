@@ -170,6 +170,22 @@ void exits_note(struct instance *i, const struct exit_note *x)
 	}
 }
 
+/* Its start failed while nobody was there to be told. */
+static bool failure_from_file(struct instance *i)
+{
+	OWN(mem) char *path = xasprintf("%s/failed.json", i->state_dir);
+	OWN(json) json_t *j = NULL;
+	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &j);
+	int64_t kind;
+
+	if (err || i->account.start_ns)
+		return false;
+	kind = jx_int(j, "kind", ERR_INTERNAL);
+	start_failed(i, kind >= 0 && kind < ERR_KINDS ? (enum err_kind)kind : ERR_INTERNAL,
+		     jx_str(j, "text", ""));
+	return true;
+}
+
 bool exits_from_file(struct instance *i)
 {
 	OWN(mem) char *path = xasprintf("%s/exit.json", i->state_dir);
@@ -177,7 +193,7 @@ bool exits_from_file(struct instance *i)
 	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &j);
 
 	if (err)
-		return false;
+		return failure_from_file(i);
 	if (!i->account.start_ns)
 		i->account.start_ns = i->started_ns = jx_int(j, "started_ns", 0);
 	if (i->account.start_ns)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "shim/record.h"
 #include "sys/sock.h"
 #include "sys/spawn.h"
 #include "util/clock.h"
@@ -118,11 +119,7 @@ void shimlink_orphan(struct instance *i)
 
 void shimlink_forget_run(const struct instance *i)
 {
-	OWN(mem) char *exit = xasprintf("%s/exit.json", i->state_dir);
-	OWN(mem) char *started = xasprintf("%s/started", i->run_dir);
-
-	unlink(exit);
-	unlink(started);
+	record_clear(i->state_dir, i->run_dir);
 }
 
 static struct err *open_log(const struct instance *i, int *ret_fd)
@@ -165,6 +162,20 @@ struct err *shimlink_spawn(struct instance *i)
 
 /* ---- the end of a shim ---- */
 
+/* In its shim's place: whoever follows the log waits for it. */
+static void write_record(const struct instance *i, const char *note)
+{
+	OWN(err)
+	struct err *err = record_write_exit(
+	    i->state_dir, &(struct exit_record) { .code = 137,
+						  .text = note,
+						  .started_ns = i->started_ns,
+						  .finished_ns = clock_wall_ns() });
+
+	if (err)
+		log_warn("%.12s: %s", i->id, err_text(err));
+}
+
 static void died_done(struct instance *i, const char *note)
 {
 	if (i->requeue) {
@@ -178,6 +189,7 @@ static void died_done(struct instance *i, const char *note)
 		start_failed(i, ERR_INTERNAL, note);
 		return;
 	}
+	write_record(i, note);
 	exits_note(
 	    i, &(struct exit_note) { .code = 137, .finished_ns = clock_wall_ns(), .text = note });
 }

@@ -21,7 +21,7 @@
 
 struct logs {
 	const struct logs_options *o;
-	char *log_dir, *exit_path;
+	char *log_dir, *exit_path, *failed_path;
 	struct log_reader *reader;
 	struct str out;
 	int out_fd;
@@ -97,7 +97,8 @@ static bool wait_for_change(struct logs *l)
 
 static bool has_exited(const struct logs *l)
 {
-	return access(l->exit_path, F_OK) == 0 || access(l->o->state_dir, F_OK) < 0;
+	return access(l->exit_path, F_OK) == 0 || access(l->failed_path, F_OK) == 0 ||
+	       access(l->o->state_dir, F_OK) < 0;
 }
 
 /* The log is whole when exit.json appears, so look for that first and read then. */
@@ -142,9 +143,11 @@ struct err *logs_print(const struct logs_options *o, int out_fd)
 {
 	OWN(mem) char *log_dir = xasprintf("%s/log", o->state_dir);
 	OWN(mem) char *exit_path = xasprintf("%s/" RECORD_EXIT, o->state_dir);
+	OWN(mem) char *failed_path = xasprintf("%s/" RECORD_FAILED, o->state_dir);
 	struct logs l = { .o = o,
 			  .log_dir = log_dir,
 			  .exit_path = exit_path,
+			  .failed_path = failed_path,
 			  .out_fd = out_fd,
 			  .notify_fd = -1 };
 	struct err *e = run(&l);

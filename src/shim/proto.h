@@ -21,6 +21,7 @@
  * What the shim writes: STATE_DIR/log/ (json-file logs), STATE_DIR/exit.json (renamed into place
  * before EXITED is sent):
  *	{"version":1,"code":137,"oom":false,"text":"","started_ns":…,"finished_ns":…}   wall clock
+ * (or STATE_DIR/failed.json, {"version":1,"kind":enum err_kind,"text":"…"}, before FAILED),
  * and "started" empty file in RUN_DIR once the payload's exec succeeded.  After EXITED the shim
  * waits for BYE (or for its daemon to vanish, or 2 s) and ends; the lock is free then.
  *
@@ -124,7 +125,7 @@ struct shim_hello {
 
 struct shim_reply {
 	int32_t kind; /* enum err_kind, or -1: done */
-		      /* text follows, not NUL-terminated */
+	/* text follows, not NUL-terminated */
 };
 
 struct shim_started {

@@ -25,12 +25,25 @@ struct err *record_write_exit(const char *state_dir, const struct exit_record *r
 	return fd_write_file(AT_FDCWD, path, s.buf, s.len, 0640);
 }
 
+struct err *record_write_failure(const char *state_dir, enum err_kind kind, const char *text)
+{
+	OWN(mem) char *path = xasprintf("%s/" RECORD_FAILED, state_dir);
+	OWN(str) struct str s = { 0 };
+
+	str_addf(&s, "{\"version\":1,\"kind\":%d,\"text\":\"", (int)kind);
+	entry_escape(&s, text, strlen(text));
+	str_adds(&s, "\"}\n");
+	return fd_write_file(AT_FDCWD, path, s.buf, s.len, 0640);
+}
+
 void record_clear(const char *state_dir, const char *run_dir)
 {
 	OWN(mem) char *exit = xasprintf("%s/" RECORD_EXIT, state_dir);
+	OWN(mem) char *failed = xasprintf("%s/" RECORD_FAILED, state_dir);
 	OWN(mem) char *started = xasprintf("%s/" RECORD_STARTED, run_dir);
 
 	unlink(exit);
+	unlink(failed);
 	unlink(started);
 }
 

@@ -203,10 +203,15 @@ static void on_started(struct server *s, const struct payload_event *ev)
 
 static void fail_start(struct server *s, enum err_kind kind, const char *text)
 {
+	OWN(err) struct err *e = NULL;
+
 	s->is_failed = true;
 	s->failure = kind;
 	str_set(&s->text, text ? text : "");
 	finish_sessions(s);
+	e = record_write_failure(s->o->state_dir, kind, s->text);
+	if (e)
+		log_error("record of the failure: %s", err_text(e));
 	end(s);
 }
 
@@ -536,12 +541,17 @@ static void on_opened(void *arg)
 		tell_ended(s);
 }
 
-/* What runs goes on without a daemon; what a user froze stays frozen. */
+/*
+ * What runs goes on without a daemon; what a user froze stays frozen.  What was not
+ * started yet waits a little for the next one.
+ */
 static void on_lost(void *arg)
 {
 	struct server *s = arg;
 
-	if (s->phase == SHIM_IDLE || s->phase == SHIM_ENDED)
+	if (s->phase == SHIM_IDLE)
+		wait_at_most(s, FIRST_DAEMON_NS);
+	if (s->phase == SHIM_ENDED)
 		s->is_over = true;
 }
 
