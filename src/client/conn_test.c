@@ -61,14 +61,15 @@ static void server_stop(struct server *s)
 static void replies_and_errors_come_out_as_they_went_in(void **state)
 {
 	static const char *const answers[] = {
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n4\r\n\":1}\r\n"
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n3\r\n{\"a\r\n4\r\n\":1}\r\n"
 		"0\r\n\r\n",
-		"HTTP/1.1 404 Not Found\r\nContent-Length: 34\r\n\r\n"
+		"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 34\r\n\r\n"
 		"{\"message\":\"No such container: x\"}",
-		"HTTP/1.1 304 Not Modified\r\n\r\n",
-		"HTTP/1.1 500 Oops\r\nContent-Length: 5\r\n\r\nplain",
-		"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nshort",
+		"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 500 Oops\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 20\r\n\r\nshort",
 		"garbage\r\n\r\n",
 		"",
 		NULL,
