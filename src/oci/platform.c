@@ -51,15 +51,18 @@ static const char *usual_arch(const char *arch)
 	return arch;
 }
 
-static const char *usual_variant(const struct oci_platform *p)
+/* "v8" is what arm64 means without a variant. */
+static bool variant_matches(const struct oci_platform *want, const struct oci_platform *have)
 {
-	return streq(usual_arch(p->arch), "arm64") && streq(p->variant, "v8") ? "" : p->variant;
+	const char *w = want->variant, *h = have->variant;
+
+	if (streq(usual_arch(want->arch), "arm64"))
+		return streq(*w ? w : "v8", *h ? h : "v8");
+	return !*w || !*h || streq(w, h);
 }
 
 bool oci_platform_matches(const struct oci_platform *want, const struct oci_platform *have)
 {
-	const char *w = usual_variant(want), *h = usual_variant(have);
-
 	return streq(want->os, have->os) && streq(usual_arch(want->arch), usual_arch(have->arch)) &&
-	       (!*w || !*h || streq(w, h));
+	       variant_matches(want, have);
 }

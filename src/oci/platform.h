@@ -31,7 +31,7 @@ char *oci_platform_text(const struct oci_platform *p);
 
 /**
  * oci_platform_matches() - can @have be taken where @want was asked for?
- * A variant that only one of them names does not matter, nor does arm64's "v8".
+ * A variant that only one of them names does not matter; arm64's is v8 when none is named.
  */
 bool oci_platform_matches(const struct oci_platform *want, const struct oci_platform *have);
 

@@ -31,6 +31,7 @@ struct extractor {
 	int base_fd; /* where names begin */
 	struct str parent_path;
 	int parent_fd; /* the folder last used; -1: none */
+	bool parent_is_stale;
 	struct dir_time *times;
 	size_t n_times;
 };
@@ -59,11 +60,6 @@ static bool is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
-static void forget_parent(struct extractor *t)
-{
-	own_fd_release(&t->parent_fd);
-	t->parent_fd = -1;
-}
 
 static struct err *mark_opaque(int dir_fd, const char *name)
 {
@@ -95,7 +91,7 @@ static struct err *make_room(struct extractor *t, const struct place *p, bool wa
 			       S_ISDIR(st.st_mode) ? "directory" : "non-directory", p->path,
 			       want_dir ? "directory" : "non-directory");
 	*ret_was_whiteout = is_whiteout(&st);
-	forget_parent(t);
+	t->parent_is_stale = true; /* it may be below what goes; it is still in use here */
 	return path_remove_tree(p->dir_fd, p->base);
 }
 
@@ -160,8 +156,10 @@ static struct err *use_parent(struct extractor *t, struct place *p)
 {
 	OWN(mem) char *dir = xstrndup(p->path, parent_len(p->path));
 
-	if (t->parent_fd < 0 || !streq(t->parent_path.buf, dir)) {
-		forget_parent(t);
+	if (t->parent_fd < 0 || t->parent_is_stale || !streq(t->parent_path.buf, dir)) {
+		own_fd_release(&t->parent_fd);
+		t->parent_fd = -1;
+		t->parent_is_stale = false;
 		TRY(open_dir(t, dir, &t->parent_fd));
 		str_done(&t->parent_path);
 		str_adds(&t->parent_path, dir);
