@@ -30,7 +30,7 @@ def tool(*args, check=True):
 
 def job(**args):
     """A job of hostel-image; its last line."""
-    r = subprocess.run([BUILD / "cmd/image/hostel-image"], input=json.dumps(args),
+    r = subprocess.run([BUILD / "hostel-image"], input=json.dumps(args),
                        capture_output=True, text=True, timeout=60)
     return r.returncode, json.loads(r.stdout.splitlines()[-1])
 
@@ -187,3 +187,10 @@ def test_the_worker_does_both_jobs(root):
     assert code == 0 and os.path.exists(last["done"]["path"])
     code, last = job(job="kernel-add", root=str(root), source="/nonexistent")
     assert code == 1 and last["error"]["kind"] == "NOT_FOUND"
+
+
+def test_the_worker_probes_kvm(root):
+    code, last = job(job="kvm-probe", root=str(root), path="/nonexistent/kvm")
+    assert code == 0
+    assert last["done"] == {"verdict": "absent", "rate": 0,
+                            "reason": "/nonexistent/kvm is absent"}

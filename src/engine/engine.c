@@ -281,6 +281,7 @@ static struct err *engine_start_up(struct engine *e)
 	queue_init(e);
 	TRY_MSG(recover_all(e), "recovery");
 	measure_start(e);
+	vm_probe_kvm(e);
 	loop_on_turn(e->loop, engine_turn, e);
 	engine_dirty(e);
 	engine_queue_dirty(e);

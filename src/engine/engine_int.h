@@ -368,6 +368,9 @@ int64_t spec_demand_memory_bytes(const struct spec *s);
 /** prep_next() - start the next worker that @i needs; false when nothing is missing */
 bool prep_next(struct instance *i);
 void prep_cancel(struct instance *i);
+/** vm_probe_kvm() - find out whether KVM can be used; answers later */
+void vm_probe_kvm(struct engine *e);
+
 /** vm_initramfs_job() - NULL when it is there or not needed */
 json_t *vm_initramfs_job(struct instance *i);
 /** vm_plan() - host.vm of a plan; new reference */

@@ -13,6 +13,7 @@ static const struct job_type jobs[] = {
 	{ "erofs", job_erofs },
 	{ "initramfs", job_initramfs },
 	{ "kernel-add", job_kernel_add },
+	{ "kvm-probe", job_kvm_probe },
 };
 
 const struct job_type *job_find(const char *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "boot/boot.h"
+#include "kvm/kvm.h"
 #include "util/mem.h"
 #include "worker/job.h"
 
@@ -25,5 +26,17 @@ struct err *job_initramfs(struct job *j, json_t **ret_done)
 	jx_strv(j->args, "features", &features);
 	TRY(boot_initramfs_make(&b, &path));
 	*ret_done = json_pack("{s:s}", "path", path);
+	return NULL;
+}
+
+struct err *job_kvm_probe(struct job *j, json_t **ret_done)
+{
+	struct kvm_result r;
+	const char *path;
+
+	TRY(job_arg(j, "path", &path));
+	kvm_probe(path, &r);
+	*ret_done = json_pack("{s:s, s:I, s:s}", "verdict", kvm_verdict_name(r.verdict), "rate",
+			      (json_int_t)r.rate, "reason", r.reason);
 	return NULL;
 }
