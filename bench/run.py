@@ -59,7 +59,7 @@ class Bench:
         self.docker20 = self.dockers + '/bin/docker'
         self.kernel = fetch('kernel')
         os.environ['BENCH_DOCKER'] = self.docker28
-        quiet([ROOT / 'tools/mkimage.sh', 'busybox', self.cache])
+        quiet([ROOT / 'tools/mkimage.sh', 'busybox', self.cache / 'busybox.tar'])
         self.image = self.cache / 'busybox.tar'
         self.hostel = Hostel(self.work / 'h', self.build)
         self.dockerd = None

@@ -90,8 +90,8 @@ timed() {
 }
 
 step "Two images: Debian's busybox-static, and a Debian minbase"
-tools/mkimage.sh busybox "$cache" > /dev/null
-tools/mkimage.sh debian "$cache" > /dev/null
+[ -s "$cache/busybox.tar" ] || tools/mkimage.sh busybox "$cache/busybox.tar" > /dev/null
+[ -s "$cache/debian.tar" ] || tools/mkimage.sh debian "$cache/debian.tar" > /dev/null
 start_daemon
 run "$hostel" load -i "$cache/busybox.tar"
 run "$hostel" load -i "$cache/debian.tar"
