@@ -185,6 +185,17 @@ def test_no_wait_and_ctrl_c_in_the_queue(cli, fake):
     wait_for(lambda: fake.withdrawn == ['w'])
 
 
+def test_ctrl_c_counts_before_the_first_word_about_the_queue(cli, fake):
+    fake.hold_forever = True
+    p = cli.popen('run', 'busybox', 'true')
+    wait_for(lambda: any(i.state == 'queued' for i in fake.instances.values()))
+    time.sleep(0.1)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=5)
+    assert p.returncode == 130
+    wait_for(lambda: fake.withdrawn)
+
+
 def test_wait_timeout_is_asked_of_the_daemon(cli, fake):
     cli('run', '--wait-timeout', '30s', 'busybox', 'true')
     assert [q['wait_timeout'] for m, p, q, d in fake.asked if p.endswith('/start')] == ['30s']
@@ -483,7 +494,7 @@ def test_pull_draws_a_bar_on_a_terminal(cli, fake):
 def test_several_names_go_on_after_a_bad_one(cli, fake):
     cli('run', '-d', '--name', 'a', 'busybox', 'sleep', '60')
     p = cli('rm', '-f', 'nobody', 'a')
-    assert 'a' in p.out.splitlines() and not fake.instances and 'No such container: nobody' in p.err
+    assert p.out == 'a' and not fake.instances and p.err == 'hostel: No such container: nobody'
     p = cli('kill', 'x', 'y')
     assert p.returncode == 1 and len(p.err.splitlines()) == 2
 

@@ -101,11 +101,13 @@ static struct err *remove_one(struct cli *c, const struct args *a, const char *r
 {
 	int rc = hostel_remove(c->h, ref, args_flag(a, "force"), args_flag(a, "volumes"));
 
-	if (rc == HOSTEL_NOT_FOUND && args_flag(a, "force")) {
+	if (rc == HOSTEL_NOT_FOUND && args_flag(a, "force"))
 		fprintf(stderr, "hostel: %s\n", hostel_error(c->h));
-		return NULL;
-	}
-	return rc ? cli_err(c, rc) : NULL;
+	else if (rc)
+		return cli_err(c, rc);
+	else
+		printf("%s\n", ref);
+	return NULL;
 }
 
 static struct err *wait_one(struct cli *c, const struct args *a, const char *ref)
@@ -124,7 +126,11 @@ VERB(cmd_restart, restart)
 VERB(cmd_kill, kill_one)
 VERB(cmd_pause, pause_one)
 VERB(cmd_unpause, unpause)
-VERB(cmd_rm, remove_one)
+
+struct err *cmd_rm(struct cli *c, const struct args *a)
+{
+	return for_each(&(struct each) { .c = c, .a = a, .fn = remove_one, .is_silent = true });
+}
 
 struct err *cmd_wait(struct cli *c, const struct args *a)
 {

@@ -41,6 +41,7 @@ void session_drop(struct session *s)
 	hostel_reply_close(TAKE(s->start));
 	hostel_reply_close(TAKE(s->wait));
 	str_done(&s->wait_body);
+	str_done(&s->start_text);
 	s->stream_ended = s->shut_done = false;
 }
 
@@ -169,6 +170,7 @@ static void resize(struct session *s)
 static void started(struct session *s)
 {
 	s->is_started = true;
+	str_done(&s->reason);
 	clear_line(s);
 	if (s->is_tty && s->takes_stdin)
 		tty_raw(&s->tty);
@@ -190,28 +192,52 @@ static bool start_line(struct session *s, const char *line)
 	text = jx_str(doc, "error", NULL);
 	if (text)
 		str_set(&s->start_error, text);
-	else if (jx_bool(doc, "started", false) || jx_bool(doc, "queued", false))
-		started(s);
-	else
+	else if (!jx_bool(doc, "started", false) && !jx_bool(doc, "queued", false))
 		return true;
+	else if (!s->is_started)
+		started(s);
 	return false;
 }
 
-/* Return: false when the daemon went away. */
+/* Take the lines that are whole; false: the answer has come. */
+static bool start_lines(struct session *s)
+{
+	char *end;
+
+	while (s->start_text.len && (end = strchr(s->start_text.buf, '\n'))) {
+		*end = '\0';
+		if (!start_line(s, s->start_text.buf))
+			return false;
+		str_drop(&s->start_text, (size_t)(end + 1 - s->start_text.buf));
+	}
+	return true;
+}
+
+/*
+ * Never waits for a whole line: signals must be seen while the start waits.
+ * Return: false when the daemon went away.
+ */
 static bool read_start(struct session *s)
 {
-	OWN(mem) char *line = NULL;
-	int rc = hostel_reply_head(s->start);
+	char data[1024];
+	ssize_t n;
+	int rc;
 
-	if (!rc)
-		rc = hostel_reply_line(s->start, &line);
-	if (rc == HOSTEL_BROKEN || (!rc && !line))
+	if (!hostel_reply_status(s->start)) {
+		rc = hostel_reply_head(s->start);
+		if (rc == HOSTEL_BROKEN)
+			return false;
+		if (rc)
+			str_set(&s->start_error, hostel_error(s->c->h));
+		if (rc || !hostel_reply_pending(s->start))
+			return true;
+	}
+	n = hostel_reply_read(s->start, data, sizeof(data));
+	if (n <= 0)
 		return false;
-	if (rc)
-		str_set(&s->start_error, hostel_error(s->c->h));
-	else if (start_line(s, line))
-		return true;
-	hostel_reply_close(TAKE(s->start));
+	str_add(&s->start_text, data, (size_t)n);
+	if (!start_lines(s))
+		hostel_reply_close(TAKE(s->start));
 	return true;
 }
 
@@ -255,8 +281,9 @@ static void read_stream(struct session *s)
 		s->stream_ended = true;
 		return;
 	}
-	if (s->is_line_shown)
-		clear_line(s);
+	/* Who writes runs, though the word of it may come later on the other connection. */
+	if (!s->is_started)
+		started(s);
 	err_free(fd_write_all(to == HOSTEL_STDERR ? 2 : 1, data, (size_t)n));
 }
 
@@ -393,14 +420,17 @@ static bool is_over(const struct session *s)
 /* Handle what poll found. Return: SESSION_ENDED while it goes on. */
 static enum session_end handle(struct session *s, const struct pollfd *p)
 {
-	if (p[P_SIGNAL].revents && !read_signal(s))
-		return SESSION_WITHDRAWN;
-	if (p[P_START].revents && !read_start(s))
-		return SESSION_LOST;
+	if (p[P_START].revents && !read_start(s)) {
+		hostel_reply_close(TAKE(s->start));
+		if (!s->is_started)
+			return SESSION_LOST;
+	}
 	if (p[P_STREAM].revents & POLLOUT)
 		write_stream(s);
 	if (p[P_STREAM].revents & (POLLIN | POLLHUP | POLLERR))
 		read_stream(s);
+	if (p[P_SIGNAL].revents && !read_signal(s))
+		return SESSION_WITHDRAWN;
 	if (p[P_STDIN].revents && !read_stdin(s))
 		return SESSION_DETACHED;
 	if (p[P_WAIT].revents)
