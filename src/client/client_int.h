@@ -24,6 +24,8 @@ struct hostel_reply {
 	struct hostel *h;
 	int fd;
 	bool is_head_request, is_no_reuse;
+	bool may_repeat;    /* on an old connection, of which nothing has come yet */
+	struct buf request; /* what to ask again then */
 	bool has_head, is_ended;
 	struct head head;
 	enum body_kind body;

@@ -248,16 +248,41 @@ static void write_head(struct buf *b, const struct hostel_request *r, size_t bod
 		buf_add(b, r->body, body_len);
 }
 
-static int send_request(struct hostel *h, int fd, const struct hostel_request *r)
+/* A connection is used again only for what may be asked twice: it may be closing just now. */
+static bool may_repeat(const struct hostel_request *r)
+{
+	return !r->no_reuse && !r->is_upgrade && !r->body && !r->has_body_fd &&
+	       (!strcmp(r->method, "GET") || !strcmp(r->method, "HEAD"));
+}
+
+static int send_request(struct hostel_reply *reply, const struct hostel_request *r)
 {
 	OWN(buf) struct buf b = { 0 };
+	struct hostel *h = reply->h;
 	int rc;
 
 	write_head(&b, r, r->body ? r->body_len ? r->body_len : strlen(r->body) : 0);
 	if (b.failed)
 		return fail_memory(h);
-	rc = send_all(h, fd, b.p, b.len);
-	return rc || !r->has_body_fd ? rc : send_chunks(h, fd, r->body_fd);
+	rc = send_all(h, reply->fd, b.p, b.len);
+	if (reply->may_repeat) {
+		reply->request = b;
+		b = (struct buf) { 0 };
+	}
+	return rc || !r->has_body_fd ? rc : send_chunks(h, reply->fd, r->body_fd);
+}
+
+/* The connection was an old one and has ended without a byte: ask on a new one. */
+static int ask_again(struct hostel_reply *r)
+{
+	int fd, rc = connect_new(r->h, &fd);
+
+	if (rc)
+		return rc;
+	close(r->fd);
+	r->fd = fd;
+	r->may_repeat = false;
+	return send_all(r->h, fd, r->request.p, r->request.len);
 }
 
 static bool is_line_free(const char *s)
@@ -265,32 +290,39 @@ static bool is_line_free(const char *s)
 	return !strpbrk(s, " \r\n");
 }
 
+static int prepare(struct hostel *h, const struct hostel_request *r, struct hostel_reply *reply)
+{
+	int rc;
+
+	*reply = (struct hostel_reply) {
+		.h = h,
+		.fd = may_repeat(r) ? take_idle(h) : -1,
+		.is_no_reuse = r->no_reuse || r->is_upgrade,
+		.is_head_request = !strcmp(r->method, "HEAD"),
+	};
+	reply->may_repeat = reply->fd >= 0;
+	rc = reply->fd < 0 ? connect_new(h, &reply->fd) : HOSTEL_OK;
+	return rc ? rc : send_request(reply, r);
+}
+
 int hostel_send(struct hostel *h, const struct hostel_request *r, struct hostel_reply **ret)
 {
 	struct hostel_reply *reply;
-	int fd, rc;
+	int rc;
 
 	h->error[0] = '\0';
 	h->status = 0;
 	if (!is_line_free(r->path) || !is_line_free(r->method))
 		return client_fail(h, HOSTEL_INVALID, "a path must be percent-encoded");
-	fd = r->no_reuse || r->is_upgrade ? -1 : take_idle(h);
-	rc = fd < 0 ? connect_new(h, &fd) : HOSTEL_OK;
+	reply = malloc(sizeof(*reply));
+	if (!reply)
+		return fail_memory(h);
+	rc = prepare(h, r, reply);
 	if (rc)
-		return rc;
-	reply = calloc(1, sizeof(*reply));
-	rc = reply ? send_request(h, fd, r) : fail_memory(h);
-	if (rc) {
-		free(reply);
-		close(fd);
-		return rc;
-	}
-	reply->h = h;
-	reply->fd = fd;
-	reply->is_no_reuse = r->no_reuse || r->is_upgrade;
-	reply->is_head_request = !strcmp(r->method, "HEAD");
-	*ret = reply;
-	return HOSTEL_OK;
+		hostel_reply_close(reply);
+	else
+		*ret = reply;
+	return rc;
 }
 
 /* ---- receive ---- */
@@ -436,8 +468,16 @@ static int step(struct hostel_reply *r)
 			break;
 		}
 		n = fill(r);
+		if (n > 0)
+			r->may_repeat = false;
 		if (n < 0)
 			return n;
+		if (!n && r->may_repeat) {
+			n = ask_again(r);
+			if (n)
+				return n;
+			continue;
+		}
 		if (!n && r->has_head && r->body == BODY_TO_END) {
 			r->is_ended = true;
 			return 0;
@@ -576,8 +616,9 @@ void hostel_reply_close(struct hostel_reply *r)
 	if (r->is_ended && !r->is_no_reuse && r->body != BODY_TO_END && !r->head.is_close &&
 	    r->at == r->end && r->h->idle_fd < 0)
 		r->h->idle_fd = r->fd;
-	else
+	else if (r->fd >= 0)
 		close(r->fd);
+	own_buf_release(&r->request);
 	free(r->header_value);
 	free(r);
 }
