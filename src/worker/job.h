@@ -81,6 +81,7 @@ struct err *job_volume_copy(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_erofs(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_initramfs(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_kernel_add(struct job *j, json_t **ret_done) MUST_USE;
+struct err *job_seccomp(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_kvm_probe(struct job *j, json_t **ret_done) MUST_USE;
 
 #endif

@@ -13,6 +13,7 @@ static const struct job_type jobs[] = {
 	{ "erofs", job_erofs },
 	{ "initramfs", job_initramfs },
 	{ "kernel-add", job_kernel_add },
+	{ "seccomp", job_seccomp },
 	{ "kvm-probe", job_kvm_probe },
 };
 
