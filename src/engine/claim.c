@@ -63,12 +63,36 @@ static struct err *choose_subnet(struct engine *e)
 	return NULL;
 }
 
+/* What we make, we remove at an orderly end; what was there before us is not ours. */
+static struct err *note_ours(struct engine *e)
+{
+	if (if_nametoindex(e->c.bridge))
+		return NULL;
+	TRY(store_begin(e->store));
+	engine_dirty(e);
+	return store_meta_set(e->store, "bridge", e->c.bridge);
+}
+
+void claim_network_drop(struct engine *e)
+{
+	OWN(mem) char *bridge = store_meta_get(e->store, "bridge");
+
+	if (!bridge)
+		return;
+	if (!e->nft)
+		err_free(nft_open(e->c.nft_table, &e->nft));
+	if (e->nft)
+		err_free(nft_teardown(e->nft));
+	err_free(net_bridge_delete(bridge));
+}
+
 struct err *claim_network_ready(struct engine *e)
 {
 	if (e->net_ready)
 		return NULL;
 	TRY_MSG(choose_subnet(e), "network");
 	net_address_text(e->subnet.address, e->gateway);
+	TRY(note_ours(e));
 	TRY_MSG(net_bridge_ensure(e->c.bridge, &e->subnet), "bridge %s", e->c.bridge);
 	TRY_MSG(setup_rules(e), "nftables");
 	e->net_ready = true;

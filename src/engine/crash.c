@@ -35,6 +35,18 @@ enum crash_phase crash_parse(const char *name)
 	return p;
 }
 
+void crash_after_commit(struct engine *e, enum crash_phase phase)
+{
+	if (e->crash_at == phase)
+		e->crash_is_due = true;
+}
+
+void crash_if_due(const struct engine *e)
+{
+	if (e->crash_is_due)
+		_exit(137);
+}
+
 void crash_point(struct engine *e, enum crash_phase phase)
 {
 	if (e->crash_at == phase)

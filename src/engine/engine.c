@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "sys/cgroup.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -163,6 +164,7 @@ static void round_of_turn(struct engine *e)
 		spawn_none(e, err_text(err));
 		err_free(err);
 	} else {
+		crash_if_due(e);
 		spawn_all(e);
 		bye_all(e);
 	}
@@ -312,13 +314,27 @@ static void instances_free(struct engine *e)
 	free_buried(e);
 }
 
+/* An orderly end with nothing running leaves nothing behind on the host. */
+static void leave_host(struct engine *e)
+{
+	struct instance *i;
+
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (instance_is_alive(i))
+		return;
+	claim_network_drop(e);
+	err_free(cgroup_remove(e->c.cgroup_parent, 0));
+}
+
 void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
 	loop_on_turn(e->loop, NULL, NULL);
-	if (e->store)
+	if (e->store) {
 		err_free(engine_commit(e));
+		leave_host(e);
+	}
 	jobs_free(e);
 	instances_free(e);
 	while (outbox_flush(e))

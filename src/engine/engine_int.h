@@ -59,6 +59,10 @@ enum crash_phase {
 /** crash_point() - end here like kill -9 when HOSTEL_CRASH_AT names this phase */
 void crash_point(struct engine *e, enum crash_phase phase);
 
+/** crash_after_commit() - the same once this turn is written, before anybody is told */
+void crash_after_commit(struct engine *e, enum crash_phase phase);
+void crash_if_due(const struct engine *e);
+
 /** crash_parse() - phase by name, CRASH_PHASES when unknown or NULL */
 enum crash_phase crash_parse(const char *name);
 
@@ -226,6 +230,7 @@ struct engine {
 	struct sched *sched;
 	struct nft *nft;
 	enum crash_phase crash_at;
+	bool crash_is_due;
 	bool is_recovering, at_boot;
 	bool is_sampling;
 
@@ -386,6 +391,8 @@ void claim_release(struct instance *i);
 /** claim_resume() - hold the ports of a recovered, living instance again */
 void claim_resume(struct instance *i);
 struct err *claim_network_ready(struct engine *e) MUST_USE;
+/** claim_network_drop() - remove bridge and ruleset, when nothing runs any more */
+void claim_network_drop(struct engine *e);
 struct err *claim_publish(struct instance *i) MUST_USE;
 bool spec_is_bridged(const struct spec *s);
 

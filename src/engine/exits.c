@@ -156,6 +156,7 @@ void exits_note(struct instance *i, const struct exit_note *x)
 	log_info("%.12s (%s): exited with %d%s%s", i->id, i->spec->name, x->code,
 		 *i->error ? ": " : "", i->error);
 	account_close(i);
+	crash_after_commit(i->e, CRASH_EXIT_COMMIT);
 	reset_run(i);
 	emit_end(i);
 	if (never_started)

@@ -86,11 +86,14 @@ static void hold_one(struct instance *i, struct engine_ticket *t)
 	if (t->hold == HOLD_QUEUE) {
 		json_t *result = json_object();
 
-		jx_set_str(result, "queued", i->reason);
+		json_object_set_new(result, "queued", json_true());
+		jx_set_str(result, "reason", i->reason);
+		crash_after_commit(i->e, CRASH_QUEUED);
 		ticket_finish(t, NULL, result);
 		return;
 	}
 	t->is_seen_waiting = true;
+	crash_after_commit(i->e, CRASH_QUEUED);
 	arm_timeout(t);
 }
 

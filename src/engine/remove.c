@@ -155,6 +155,7 @@ void remove_now(struct instance *i)
 	waits_removed(i);
 	tickets_succeed(i, TICKET_REMOVE);
 	queue_leave(i);
+	crash_after_commit(e, CRASH_REMOVED);
 	instance_bury(i);
 	engine_dirty(e);
 }

@@ -334,6 +334,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	i->restart_event = false;
 	tickets_succeed(i, TICKET_START);
 	waits_running(i);
+	crash_after_commit(i->e, CRASH_RUNNING);
 	measure_soon(i->e);
 	if (i->state == INST_STOPPING)
 		stop_resume(i);

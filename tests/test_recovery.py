@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the daemon, of supervisors and of what they run: afterwards every state, log and exit code is right."""
+import json, os, random, signal, time
+
+import pytest
+
+PHASES = ['create-folder', 'create-commit', 'claimed', 'planned', 'starting', 'spawned', 'connected',
+          'start-sent', 'started', 'running', 'stop-sent', 'exited', 'exit-commit', 'remove', 'removed']
+
+
+def wait_for(what, timeout=10):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = what()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError('it did not come to be')
+
+
+def state(d, name):
+    a = d.api('GET', f'/containers/{name}/json')
+    return a.json['State'] if a.status == 200 else None
+
+
+def crash(d):
+    d.kill()
+    d.start()
+
+
+def shim_of(d, name):
+    id = d.api('GET', f'/containers/{name}/json').json['Id']
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            line = open(f'/proc/{pid}/cmdline').read().split('\0')
+        except OSError:
+            continue
+        if line[0].endswith('hostel-shim') and id in line and '--undo' not in line:
+            return int(pid)
+    return None
+
+
+def start_with(d, **env):
+    """Start the daemon with further environment."""
+    old = dict(os.environ)
+    os.environ.update(env)
+    try:
+        d.start()
+    finally:
+        os.environ.clear()
+        os.environ.update(old)
+
+
+def test_a_running_container_is_not_disturbed(hosteld):
+    hosteld.ok('run', '-d', '--name', 'live', 'busybox', 'sh', '-c', 'i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done')
+    before = state(hosteld, 'live')
+    crash(hosteld)
+    after = state(hosteld, 'live')
+    assert after['Pid'] == before['Pid'] and after['StartedAt'] == before['StartedAt'] and after['Running']
+    time.sleep(0.5)
+    lines = list(map(int, hosteld.ok('logs', 'live').split()))
+    assert lines == list(range(len(lines))) and len(lines) > 3
+    assert hosteld.ok('exec', 'live', 'echo', 'in') == 'in'
+    hosteld.ok('stop', '-t', '0', 'live')
+    assert state(hosteld, 'live')['ExitCode'] == 137
+
+
+def test_an_exit_while_the_daemon_was_dead_is_known_afterwards(hosteld):
+    hosteld.ok('run', '-d', '--name', 'quiet', 'busybox', 'sh', '-c', 'sleep 0.7; echo last; exit 5')
+    hosteld.kill()
+    time.sleep(1.5)
+    hosteld.start()
+    s = wait_for(lambda: (s := state(hosteld, 'quiet')) and s['Status'] == 'exited' and s)
+    assert s['ExitCode'] == 5 and s['Error'] == ''
+    assert hosteld.ok('logs', 'quiet') == 'last'
+
+
+def test_an_exit_is_followed_by_the_policy_after_a_crash(hosteld):
+    hosteld.ok('run', '-d', '--name', 'again', '--restart', 'on-failure:1', 'busybox', 'sh', '-c', 'sleep 0.5; exit 6')
+    hosteld.kill()
+    time.sleep(1.2)
+    hosteld.start()
+    s = wait_for(lambda: (s := state(hosteld, 'again')) and s['Status'] == 'exited' and s)
+    assert s['ExitCode'] == 6
+    assert hosteld.api('GET', '/containers/again/json').json['RestartCount'] == 1
+
+
+def test_a_killed_supervisor_takes_its_container_along(hosteld):
+    hosteld.ok('run', '-d', '--name', 'orphan', '-p', '80', 'busybox', 'sleep', '1000')
+    pid = state(hosteld, 'orphan')['Pid']
+    os.kill(shim_of(hosteld, 'orphan'), signal.SIGKILL)
+    t = time.monotonic()
+    s = wait_for(lambda: (s := state(hosteld, 'orphan')) and s['Status'] == 'exited' and s)
+    assert time.monotonic() - t < 3
+    assert (s['ExitCode'], s['Error']) == (137, 'supervisor died')
+    assert not os.path.exists(f'/proc/{pid}')
+    hosteld.ok('start', 'orphan')
+    assert state(hosteld, 'orphan')['Running']
+
+
+def test_a_supervisor_killed_while_the_daemon_was_dead(hosteld):
+    hosteld.ok('run', '-d', '--name', 'both', 'busybox', 'sleep', '1000')
+    shim = shim_of(hosteld, 'both')
+    pid = state(hosteld, 'both')['Pid']
+    hosteld.kill()
+    os.kill(shim, signal.SIGKILL)
+    hosteld.start()
+    s = wait_for(lambda: (s := state(hosteld, 'both')) and s['Status'] == 'exited' and s)
+    assert (s['ExitCode'], s['Error']) == (137, 'supervisor died')
+    assert not os.path.exists(f'/proc/{pid}')
+
+
+def test_a_killed_init_is_an_exit_without_a_note(hosteld):
+    hosteld.ok('run', '-d', '--name', 'init', 'busybox', 'sleep', '1000')
+    os.kill(state(hosteld, 'init')['Pid'], signal.SIGKILL)
+    s = wait_for(lambda: (s := state(hosteld, 'init')) and s['Status'] == 'exited' and s)
+    assert (s['ExitCode'], s['Error'], s['OOMKilled']) == (137, '', False)
+
+
+def test_a_pause_survives(hosteld):
+    hosteld.ok('run', '-d', '--name', 'ice', 'busybox', 'sleep', '1000')
+    hosteld.ok('pause', 'ice')
+    crash(hosteld)
+    assert state(hosteld, 'ice')['Paused']
+    hosteld.ok('unpause', 'ice')
+    assert hosteld.ok('exec', 'ice', 'echo', 'thawed') == 'thawed'
+
+
+def test_an_attached_client_goes_on(hosteld):
+    p = hosteld.popen('run', '-i', '--name', 'cat', 'busybox', 'cat', stdin=-1)
+    wait_for(lambda: state(hosteld, 'cat') and state(hosteld, 'cat')['Running'])
+    p.stdin.write('one\n')
+    p.stdin.flush()
+    assert p.stdout.readline() == 'one\n'
+    crash(hosteld)
+    p.stdin.write('two\n')
+    p.stdin.flush()
+    assert p.stdout.readline() == 'two\n'
+    p.stdin.close()
+    assert p.stdout.read() == ''
+    p.wait(20)
+    s = wait_for(lambda: (s := state(hosteld, 'cat')) and s['Status'] == 'exited' and s)
+    assert s['ExitCode'] == 0
+
+
+def test_another_boot_ends_all_and_restarts_by_policy(new_hosteld, busybox_tar):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    d.ok('run', '-d', '--name', 'plain', 'busybox', 'sleep', '1000')
+    d.ok('run', '-d', '--name', 'always', '--restart', 'always', 'busybox', 'sleep', '1000')
+    d.ok('run', '-d', '--name', 'stopped', '--restart', 'unless-stopped', 'busybox', 'sleep', '1000')
+    d.ok('stop', '-t', '0', 'stopped')
+    shims = [shim_of(d, n) for n in ('plain', 'always')]
+    d.kill()
+    # A boot ends every process and empties /run.
+    for pid in shims:
+        os.kill(pid, signal.SIGKILL)
+    for name in os.listdir(d.root / 'instances'):
+        plan = d.root / 'instances' / name
+        kind = 'container'
+        os.spawnl(os.P_WAIT, str(d.libexec / 'hostel-shim'), 'hostel-shim', '--undo', '--kind', kind, '--state-dir', str(plan))
+    start_with(d, HOSTEL_BOOT_ID='another')
+    assert (state(d, 'plain')['Status'], state(d, 'plain')['ExitCode']) == ('exited', 137)
+    wait_for(lambda: state(d, 'always')['Running'])
+    assert state(d, 'stopped')['Status'] == 'exited'
+
+
+@pytest.mark.parametrize('phase', PHASES)
+def test_killed_at(hosteld, phase):
+    """At each boundary of a life: what follows is one of the lawful ends, and a new life works."""
+    hosteld.stop()
+    start_with(hosteld, HOSTEL_CRASH_AT=phase)
+    name = 'phase'
+    steps = [('create', '--name', name, 'busybox', 'sh', '-c', 'echo out; sleep 300'), ('start', name),
+             ('stop', '-t', '1', name), ('rm', name)]
+    for step in steps:
+        hosteld.hostel(*step, timeout=30)
+        if hosteld.process.poll() is not None:
+            break
+    hosteld.process.wait(10)
+    assert hosteld.process.returncode == 137, 'the phase was not reached'
+    hosteld.start()
+    settled = lambda: (s := state(hosteld, name)) is None or s['Status'] in ('created', 'exited', 'running')
+    wait_for(settled)
+    s = state(hosteld, name)
+    if phase in ('create-folder', 'remove', 'removed'):
+        assert s is None
+    elif phase in ('create-commit',):
+        assert s['Status'] == 'created'
+    elif phase in ('claimed', 'planned', 'starting', 'spawned', 'connected'):
+        assert s['Status'] == 'created', 'a held start is withdrawn'
+    elif phase in ('start-sent', 'started', 'running'):
+        wait_for(lambda: state(hosteld, name)['Running'])
+        wait_for(lambda: hosteld.ok('logs', name) == 'out')
+    elif phase == 'stop-sent':
+        s = wait_for(lambda: (s := state(hosteld, name)) and s['Status'] == 'exited' and s, 20)
+        assert s['ExitCode'] == 137
+    else:
+        assert (s['Status'], s['ExitCode']) == ('exited', 137)
+    # The next life.
+    if s is not None:
+        hosteld.ok('rm', '-f', name)
+    assert hosteld.ok('run', '--rm', '--name', name, 'busybox', 'echo', 'alive') == 'alive'
+    assert os.listdir(hosteld.root / 'instances') == []
+
+
+@pytest.mark.slow
+def test_twenty_deaths_at_random_moments(new_hosteld, busybox_tar):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    seed = int(os.environ.get('HOSTEL_SEED', random.randrange(1 << 30)))
+    print('seed', seed)
+    rnd = random.Random(seed)
+    d.ok('run', '-d', '--name', 'steady', 'busybox', 'sleep', '10000')
+    steady = state(d, 'steady')['Pid']
+    codes = {}
+    for death in range(20):
+        moment = time.monotonic() + rnd.uniform(0.05, 1.0)
+        clients = []
+        n = 0
+        while time.monotonic() < moment:
+            name = f'r{death}x{n}'
+            codes[name] = rnd.randrange(1, 100)
+            clients.append(d.popen('run', '-d', '--name', name, 'busybox', 'sh', '-c',
+                                   f'sleep {rnd.uniform(0, 0.5):.2f}; echo {name}; exit {codes[name]}'))
+            n += 1
+            time.sleep(rnd.uniform(0, 0.15))
+        d.kill()
+        for c in clients:
+            c.wait(30)
+        d.start()
+    assert state(d, 'steady')['Pid'] == steady
+    for name, code in codes.items():
+        s = state(d, name)
+        if s is None:
+            continue
+        s = wait_for(lambda: (s := state(d, name)) and s['Status'] in ('exited', 'created') and s)
+        if s['StartedAt'] != '0001-01-01T00:00:00Z':
+            assert s['ExitCode'] == code, (seed, name, s)
+            assert d.ok('logs', name) == name
+    d.clear()
+    assert os.listdir(d.root / 'instances') == []
