@@ -135,7 +135,7 @@ def test_signals_reach_the_first_process(start):
 
 
 def test_memory_runs_out_inside(start):
-    vm = start("dd", "if=/dev/zero", "of=/dev/null", "bs=230M", "count=1")
+    vm = start("dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1")
     vm.started()
     assert vm.exited()[:2] == (137, True)
     vm.event("oom")
@@ -186,7 +186,7 @@ def test_what_is_no_kernel_is_told_in_qemus_words(start, tmp_path):
     garbage.write_bytes(b"no kernel" * 1000)
     vm = start("true", vm={"kernel": str(garbage)})
     kind, text = vm.failed()
-    assert kind == ERR_UNAVAILABLE and "qemu-system-x86_64" in text
+    assert kind == ERR_UNAVAILABLE and text.startswith("qemu: ")
 
 
 def test_a_missing_file_is_named(start):
@@ -199,7 +199,7 @@ def test_a_missing_file_is_named(start):
 # ---- in a running VM ----
 
 def test_exec_runs_beside_the_payload(shared):
-    assert shared.run("ex1", "sh", "-c", "echo $(ps | grep -c 'sleep 100000'); exit 5") == (5, "2\n")
+    assert shared.run("ex1", "sh", "-c", "ps | grep -c '[s]leep 100000'; exit 5") == (5, "1\n")
 
 
 def test_exec_takes_users_by_name(shared):

@@ -183,7 +183,7 @@ static void explain_exit(struct payload *p, int status)
 	if (p->has_code)
 		return;
 	p->code = 137;
-	if (p->is_killed)
+	if (p->is_killed || p->note)
 		return;
 	if (!ok)
 		p->note = "monitor died";
@@ -202,6 +202,8 @@ static void drain(int fd, struct tail *t)
 		tail_add(t, buf, (size_t)n);
 }
 
+static void on_report(void *arg, short revents);
+
 static void on_qemu_end(void *arg, short revents)
 {
 	struct payload *p = arg;
@@ -209,6 +211,8 @@ static void on_qemu_end(void *arg, short revents)
 
 	if (waitpid(p->pid, &status, WNOHANG) != p->pid)
 		return;
+	while (p->report_watch) /* at its end, for its writer is gone */
+		on_report(p, POLLIN);
 	close_watch(&p->on_end, &p->pidfd);
 	drain(p->output, p->output_tail);
 	if (p->console_watch)

@@ -167,10 +167,6 @@ static bool on_started(struct payload *p, struct session *s, const struct agent_
 	if (!s || s->is_started)
 		return false;
 	s->is_started = true;
-	if (!s->id && p->info.is_idle) {
-		vm_started(p, &io);
-		return true;
-	}
 	e = open_streams(s, &io);
 	if (e) {
 		vm_fail(p, err_kind(e), err_text(e));
