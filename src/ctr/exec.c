@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -52,12 +52,13 @@ static struct err *enter(struct run *r)
 	return NULL;
 }
 
-static struct err *become(struct run *r, const json_t *process)
+static struct err *become(struct run *r)
 {
+	const json_t *process = r->plan.process;
 	struct strv groups = { 0 };
 	int index;
 
-	syscall(SYS_close_range, 3, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
 	TRY(enter(r));
 	umask(0022);
 	if (r->s->is_tty)
@@ -82,37 +83,30 @@ static struct err *become(struct run *r, const json_t *process)
 	return ctr_process_exec(&p);
 }
 
-static struct err *clone_inside(struct run *r, const json_t *process)
+static int exec_main(void *arg)
 {
-	struct clone_args args = {
-		.flags = CLONE_PARENT | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&r->pidfd,
-	};
-	struct report m = { .type = REPORT_PROCESS };
-	long pid;
+	struct run *r = arg;
 
-	/* Those inside must not reach our program by /proc/PID/exe (CVE-2019-5736). */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (setns(r->s->init_pidfd, CLONE_NEWPID) < 0)
-		return err_new(ERR_STATE, "container is not running");
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid < 0)
-		return err_sys(errno, "make a process in the container");
-	if (pid == 0) {
-		report_failure(r->s->report, become(r, process));
-		_exit(127);
-	}
-	m.pid = (int32_t)pid;
-	return report_send(r->s->report, &m, r->pidfd, -1);
+	r->error = become(r);
+	_exit(127);
 }
 
 static struct err *exec_start(struct run *r)
 {
+	struct report m = { .type = REPORT_PROCESS };
 	OWN(json) json_t *process = NULL;
 
-	TRY(read_process(r->s->process_fd, &process));
 	TRY(plan_load(r->s->state_dir, &r->plan));
-	return clone_inside(r, process);
+	TRY(read_process(r->s->process_fd, &process));
+	r->plan.process = process;
+	/* Those inside must not reach our program by /proc/PID/exe (CVE-2019-5736). */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (setns(r->s->init_pidfd, CLONE_NEWPID) < 0)
+		return err_new(ERR_STATE, "container is not running");
+	TRY(clone_shared(r, exec_main, 0));
+	m.pid = (int32_t)r->init;
+	TRY(report_send(r->s->report, &m, r->pidfd, -1));
+	return TAKE(r->error);
 }
 
 _Noreturn void ctr_exec_run(const struct ctr_start *s)
@@ -120,7 +114,7 @@ _Noreturn void ctr_exec_run(const struct ctr_start *s)
 	struct run r = {
 		.s = s,
 		.disk_fd = -1,
-		.go = { -1, -1 },
+		.oom_fd = -1,
 		.pidfd = -1,
 		.console = -1,
 	};

@@ -13,6 +13,7 @@
 
 #include "ctr/devices.h"
 #include "ctr/process.h"
+#include "ctr/report.h"
 #include "ctr/rootfs.h"
 #include "ctr/start_int.h"
 #include "ctr/tty.h"
@@ -21,6 +22,32 @@
 #include "sys/tree.h"
 #include "util/fd.h"
 #include "util/mem.h"
+
+/*
+ * The pair is made from the host's side; we go there and come back, so that nobody has to
+ * wait for anybody.
+ */
+struct err *inside_link(struct run *r)
+{
+	struct report m = { .type = REPORT_LINK };
+	struct net_link link;
+	OWN(fd) int own = -1;
+	OWN(err) struct err *e = NULL;
+
+	if (!streq(r->plan.net_mode, "bridge") || !(r->ns_new & CLONE_NEWNET))
+		return NULL;
+	TRY(net_link_from_plan(r->plan.net, &link));
+	own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (own < 0 || setns(r->host_netns, CLONE_NEWNET) < 0)
+		return err_sys(errno, "go to the host's network namespace");
+	e = net_veth_create_at(&link, own);
+	if (setns(own, CLONE_NEWNET) < 0)
+		return err_sys(errno, "come back to the network namespace");
+	if (e || !link.egress_bps)
+		return TAKE(e);
+	snprintf(m.text, sizeof(m.text), "%s", link.host_ifname);
+	return report_send(r->s->report, &m, -1, -1);
+}
 
 struct err *inside_private(struct run *r)
 {
@@ -138,12 +165,9 @@ struct err *inside_console(struct run *r)
 struct err *inside_network(struct run *r)
 {
 	struct net_config config;
-	char c;
 
 	if (!(r->ns_new & CLONE_NEWNET))
 		return NULL;
-	if (streq(r->plan.net_mode, "bridge") && read(r->go[0], &c, 1) != 1)
-		_exit(127); /* the starter has failed and said why */
 	TRY(net_config_from_plan(r->plan.net, &config));
 	return net_configure(&config);
 }

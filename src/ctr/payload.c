@@ -25,6 +25,8 @@
 
 #define EXEC_ID_MAX   64
 #define OOM_RECENT_NS INT64_C(1000000000)
+#define OOM_AGAIN_NS  INT64_C(20000000)
+#define OOM_TRIES     20
 #define KILL_MS       1000
 #define REMOVE_MS     500
 #define COMM_MAX      32
@@ -67,7 +69,9 @@ struct payload {
 	int oom_fd;
 	struct poll_watch *oom_watch;
 	uint64_t oom_seen;
-	int64_t oom_ns; /* of the last one */
+	int64_t oom_ns;               /* of the last one */
+	struct poll_timer *oom_again; /* look once more: the count comes after the event */
+	int oom_tries;
 };
 
 static void on_report(void *arg, short revents);
@@ -132,6 +136,14 @@ static void exec_free(struct proc *c)
 	free(c);
 }
 
+static void stop_oom(struct payload *p)
+{
+	if (p->oom_watch)
+		poll_watch_free(TAKE(p->oom_watch));
+	if (p->oom_again)
+		poll_timer_free(TAKE(p->oom_again));
+}
+
 static void payload_free(struct payload *p)
 {
 	if (!p)
@@ -139,8 +151,7 @@ static void payload_free(struct payload *p)
 	while (p->execs)
 		exec_free(p->execs);
 	proc_done(&p->init);
-	if (p->oom_watch)
-		poll_watch_free(p->oom_watch);
+	stop_oom(p);
 	own_fd_release(&p->oom_fd);
 	free(p->cgroup);
 	free(p->link);
@@ -430,16 +441,28 @@ static void on_report(void *arg, short revents)
 
 /* ---- out of memory ---- */
 
-static void note_oom(struct payload *p)
+/* Has the kernel killed someone since we looked last? */
+static bool note_oom(struct payload *p)
 {
 	struct payload_event ev = { .type = PAYLOAD_OOM, .io = PAYLOAD_IO_NONE };
 	uint64_t kills = p->cgroup ? cgroup_oom_kills(p->cgroup) : 0;
 
 	if (kills <= p->oom_seen)
-		return;
+		return false;
 	p->oom_seen = kills;
 	p->oom_ns = clock_boot_ns();
 	tell(&p->init, ev);
+	return true;
+}
+
+static void look_again(void *arg)
+{
+	struct payload *p = arg;
+
+	if (p->oom_again)
+		poll_timer_free(TAKE(p->oom_again));
+	if (!note_oom(p) && p->oom_tries-- > 0)
+		p->oom_again = poll_timer_new(p->host->poller, OOM_AGAIN_NS, look_again, p);
 }
 
 static void on_oom(void *arg, short revents)
@@ -449,7 +472,8 @@ static void on_oom(void *arg, short revents)
 
 	if (revents & POLLIN)
 		(void)!read(p->oom_fd, &count, sizeof(count));
-	note_oom(p);
+	p->oom_tries = OOM_TRIES;
+	look_again(p);
 }
 
 static void watch_oom(struct payload *p)
@@ -536,8 +560,7 @@ static void init_ended(struct proc *c)
 	if (ev.oom)
 		ev.text = text = oom_text(p, comm);
 	end_others(p);
-	if (p->oom_watch)
-		poll_watch_free(TAKE(p->oom_watch));
+	stop_oom(p);
 	e = p->cgroup ? cgroup_remove(p->cgroup, REMOVE_MS) : NULL;
 	if (e && !ev.text)
 		ev.text = text = xstrdup(err_text(e));

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,20 +15,20 @@
 #include "ctr/report.h"
 #include "ctr/start_int.h"
 #include "model/plan.h"
-#include "net/plan.h"
 #include "util/fd.h"
 #include "util/mem.h"
+
+#define STACK_BYTES (256 * 1024)
 
 enum side { HOST, INSIDE };
 
 static struct err *host_cgroup(struct run *r);
 static struct err *host_disk(struct run *r);
 static struct err *host_clone(struct run *r);
-static struct err *host_link(struct run *r);
 
 /*
- * A start, in order.  What is INSIDE is run by init, from "clone" on, beside the rest of
- * what is HOST; it needs no undo, for it goes with init's namespaces.
+ * A start, in order.  The last of the HOST phases makes init, which does those INSIDE
+ * while the starter stands still; most need no undo, for they go with init's namespaces.
  */
 static const struct phase {
 	const char *name;
@@ -36,16 +36,23 @@ static const struct phase {
 	struct err *(*run)(struct run *r);
 	struct err *(*undo)(const struct plan *p); /* optional; idempotent */
 } phases[] = {
-	{ "cgroup", HOST, host_cgroup, undo_cgroup }, { "disk", HOST, host_disk, NULL },
-	{ "clone", HOST, host_clone, NULL },          { "link", HOST, host_link, undo_link },
-
-	{ "private", INSIDE, inside_private, NULL },  { "rootfs", INSIDE, inside_rootfs, NULL },
-	{ "join", INSIDE, inside_join, NULL },        { "sources", INSIDE, inside_sources, NULL },
-	{ "enter", INSIDE, inside_enter, NULL },      { "hostname", INSIDE, inside_hostname, NULL },
-	{ "mounts", INSIDE, inside_mounts, NULL },    { "devices", INSIDE, inside_devices, NULL },
-	{ "console", INSIDE, inside_console, NULL },  { "network", INSIDE, inside_network, NULL },
-	{ "sysctl", INSIDE, inside_sysctl, NULL },    { "masks", INSIDE, inside_masks, NULL },
-	{ "process", INSIDE, inside_process, NULL },
+	{ "cgroup", HOST, host_cgroup, undo_cgroup }, /* groups, limits, watch for kills */
+	{ "disk", HOST, host_disk, NULL },            /* a limited disk's loop device */
+	{ "clone", HOST, host_clone, NULL },         /* init in its namespaces; does what follows */
+	{ "link", INSIDE, inside_link, undo_link },  /* veth, one end on the host's bridge */
+	{ "private", INSIDE, inside_private, NULL }, /* mounts cut off from the host's */
+	{ "rootfs", INSIDE, inside_rootfs, NULL },   /* overlay */
+	{ "join", INSIDE, inside_join, NULL },       /* into the cgroup */
+	{ "sources", INSIDE, inside_sources, NULL }, /* all that is read on the host */
+	{ "enter", INSIDE, inside_enter, NULL },     /* pivot_root */
+	{ "hostname", INSIDE, inside_hostname, NULL }, /* names, keyring */
+	{ "mounts", INSIDE, inside_mounts, NULL },     /* proc, sys, dev, the user's */
+	{ "devices", INSIDE, inside_devices, NULL },   /* nodes in /dev */
+	{ "console", INSIDE, inside_console, NULL },   /* pty */
+	{ "network", INSIDE, inside_network, NULL },   /* addresses, routes, lo */
+	{ "sysctl", INSIDE, inside_sysctl, NULL },     /* in /proc/sys */
+	{ "masks", INSIDE, inside_masks, NULL },       /* read-only and hidden paths */
+	{ "process", INSIDE, inside_process, NULL },   /* user, limits, rights, exec */
 };
 
 static struct err *run_side(enum side side, struct run *r)
@@ -80,6 +87,7 @@ struct err *plan_load(const char *state_dir, struct plan *ret)
 	OWN(mem) char *path = xasprintf("%s/plan.json", state_dir);
 	OWN(json) json_t *doc = NULL;
 
+	json_object_seed(1); /* our own daemon's document: no need of randomness */
 	TRY(jx_load(AT_FDCWD, path, &doc));
 	if (jx_int(doc, "version", 0) != PLAN_VERSION)
 		return err_new(ERR_UNSUPPORTED, "%s has version %ld, we know %d", path,
@@ -168,23 +176,15 @@ static struct err *host_cgroup(struct run *r)
 	TRY(ctr_limits_read(r->plan.resources, &r->limits));
 	if (!r->plan.cgroup)
 		return NULL;
-	return cgroup_create(r->plan.cgroup, &r->limits.l);
+	TRY(cgroup_create(r->plan.cgroup, &r->limits.l));
+	/* Without a memory controller nobody dies of its limit. */
+	err_free(cgroup_watch_oom(r->plan.cgroup, &r->oom_fd));
+	return NULL;
 }
 
 static struct err *host_disk(struct run *r)
 {
 	return ctr_disk_attach(r->plan.rootfs, &r->disk_fd);
-}
-
-static _Noreturn void init_run(struct run *r)
-{
-	struct err *e;
-
-	close(r->go[1]);
-	syscall(SYS_close_range, 3, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
-	e = run_side(INSIDE, r);
-	report_failure(r->s->report, e);
-	_exit(127);
 }
 
 /* Tell the shim whom it is the parent of. */
@@ -196,52 +196,42 @@ static struct err *tell_process(struct run *r)
 		.alone = !!(r->ns_new & CLONE_NEWPID),
 		.limit = r->limits.l.memory,
 	};
-	OWN(fd) int oom = -1;
 
-	if (r->plan.cgroup) {
+	if (r->plan.cgroup)
 		snprintf(m.text, sizeof(m.text), "%s", r->plan.cgroup);
-		err_free(cgroup_watch_oom(r->plan.cgroup, &oom));
-	}
-	return report_send(r->s->report, &m, r->pidfd, oom);
+	return report_send(r->s->report, &m, r->pidfd, r->oom_fd);
+}
+
+static int init_main(void *arg)
+{
+	struct run *r = arg;
+
+	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+	r->error = run_side(INSIDE, r);
+	_exit(127);
+}
+
+struct err *clone_shared(struct run *r, int (*fn)(void *), unsigned long flags)
+{
+	OWN(mem) char *stack = xcalloc(STACK_BYTES, 1);
+
+	r->init =
+	    clone(fn, stack + STACK_BYTES,
+		  (int)(flags | CLONE_PARENT | CLONE_PIDFD | CLONE_VM | CLONE_VFORK), r, &r->pidfd);
+	if (r->init < 0)
+		return err_sys(errno, "make a process");
+	return NULL;
 }
 
 static struct err *host_clone(struct run *r)
 {
-	struct clone_args args = {
-		.flags = CLONE_PARENT | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&r->pidfd,
-	};
-	long pid;
-
 	TRY(take_namespaces(r));
-	args.flags |= r->ns_new;
-	if (pipe2(r->go, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid < 0)
-		return err_sys(errno, "make the container's first process");
-	if (pid == 0)
-		init_run(r);
-	r->init = (pid_t)pid;
-	close(r->go[0]);
-	return tell_process(r);
-}
-
-static struct err *host_link(struct run *r)
-{
-	struct report m = { .type = REPORT_LINK };
-	struct net_link link;
-
-	if (!streq(r->plan.net_mode, "bridge"))
-		return NULL;
-	TRY(net_link_from_plan(r->plan.net, &link));
-	TRY(net_veth_create(&link, r->init));
-	if (write(r->go[1], "g", 1) != 1)
-		return NULL; /* init has failed and said why */
-	if (!link.egress_bps)
-		return NULL;
-	snprintf(m.text, sizeof(m.text), "%s", link.host_ifname);
-	return report_send(r->s->report, &m, -1, -1);
+	r->host_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (r->host_netns < 0)
+		return err_sys(errno, "open own network namespace");
+	TRY(clone_shared(r, init_main, r->ns_new));
+	TRY(tell_process(r));
+	return TAKE(r->error);
 }
 
 struct err *undo_link(const struct plan *p)
@@ -266,7 +256,8 @@ void default_signals(void)
 	struct sigaction sa = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
+	/* Nobody of ours touches real-time signals. */
+	for (int sig = 1; sig < SIGSYS; sig++)
 		sigaction(sig, &sa, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -286,7 +277,7 @@ _Noreturn void ctr_start_run(const struct ctr_start *s)
 		.s = s,
 		.limits = { .l = CGROUP_LIMITS_NONE },
 		.disk_fd = -1,
-		.go = { -1, -1 },
+		.oom_fd = -1,
 		.pidfd = -1,
 		.console = -1,
 	};

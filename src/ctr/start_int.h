@@ -36,10 +36,12 @@ struct run {
 	unsigned long ns_new; /* CLONE_NEW* to make */
 	bool ns_cgroup;       /* … and a cgroup namespace, once we are in the group */
 	int disk_fd;          /* loop device; -1 */
-	int go[2];            /* pipe from starter to init: the link is there */
+	int oom_fd;           /* see cgroup_watch_oom(); -1 */
+	int host_netns;       /* the host's network namespace */
 	pid_t init;
 	int pidfd;
-	const char *root; /* where the root file system is mounted */
+	struct err *error; /* why init did not execute; in memory that both share */
+	const char *root;  /* where the root file system is mounted */
 	struct ctr_mounts *mounts;
 	void *bpf;
 	size_t bpf_len;
@@ -47,6 +49,7 @@ struct run {
 };
 
 /* The steps in init, see the table in start.c. */
+struct err *inside_link(struct run *r) MUST_USE;
 struct err *inside_private(struct run *r) MUST_USE;
 struct err *inside_rootfs(struct run *r) MUST_USE;
 struct err *inside_join(struct run *r) MUST_USE;
@@ -60,6 +63,13 @@ struct err *inside_console(struct run *r) MUST_USE;
 struct err *inside_sysctl(struct run *r) MUST_USE;
 struct err *inside_masks(struct run *r) MUST_USE;
 struct err *inside_process(struct run *r) MUST_USE;
+
+/*
+ * Make a process, child of the shim, that shares our memory until it executes or ends:
+ * copying would cost more than most phases.  We stand still meanwhile, so that @fn may
+ * allocate and leave its error in @r.
+ */
+struct err *clone_shared(struct run *r, int (*fn)(void *), unsigned long flags) MUST_USE;
 
 /* Undo of the host's phases, by the plan alone; idempotent. */
 struct err *undo_cgroup(const struct plan *p) MUST_USE;

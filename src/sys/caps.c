@@ -82,13 +82,9 @@ static struct err *read_own(struct __user_cap_data_struct data[2])
 struct err *caps_own(uint64_t *ret)
 {
 	struct __user_cap_data_struct data[2] = { 0 };
-	uint64_t bounding = 0;
 
 	TRY(read_own(data));
-	for (int i = 0; i < CAPS_COUNT; i++)
-		if (prctl(PR_CAPBSET_READ, i) == 1)
-			bounding |= UINT64_C(1) << i;
-	*ret = bounding & (data[0].permitted | (uint64_t)data[1].permitted << 32);
+	*ret = data[0].permitted | (uint64_t)data[1].permitted << 32;
 	return NULL;
 }
 

@@ -29,7 +29,7 @@ const char *caps_name(int cap);
  */
 int caps_parse(const char *name);
 
-/** caps_own() - permitted set of the calling process, within its bounding set */
+/** caps_own() - permitted set of the calling process */
 struct err *caps_own(uint64_t *ret) MUST_USE;
 
 /** caps_drop_bounding() - leave only @keep in the bounding set; needs CAP_SETPCAP */

@@ -5,6 +5,8 @@
  *	ctr_driver plan SPEC.json IN.json        print the OCI configuration (or fail with 1)
  *	ctr_driver process SPEC.json EXEC.json   print the process of an exec
  *	ctr_driver undo STATE_DIR
+ *	ctr_driver bench STATE_DIR N             start it N times; microseconds until started, until
+ *	                                         exited, and of cpu time
  *	ctr_driver run STATE_DIR [tty] [stdin]   start it; commands come on descriptor 0, one
  *	                                         JSON object a line, events go to descriptor 1
  *
@@ -16,11 +18,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ctr/payload.h"
 #include "ctr/plan.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
@@ -278,15 +283,64 @@ static struct err *cmd_undo(int argc, char **argv)
 	return ctr_payload_ops.undo(argv[2]);
 }
 
+static int64_t cpu_us(void)
+{
+	struct rusage own, children;
+
+	getrusage(RUSAGE_SELF, &own);
+	getrusage(RUSAGE_CHILDREN, &children);
+	return (own.ru_utime.tv_sec + own.ru_stime.tv_sec + children.ru_utime.tv_sec +
+		children.ru_stime.tv_sec) *
+		   1000000 +
+	       own.ru_utime.tv_usec + own.ru_stime.tv_usec + children.ru_utime.tv_usec +
+	       children.ru_stime.tv_usec;
+}
+
+static int64_t bench_started;
+
+static void on_bench(void *arg, const struct payload_event *ev)
+{
+	(void)arg;
+	if (ev->type == PAYLOAD_STARTED)
+		bench_started = clock_boot_ns();
+	else
+		ended = true;
+	if (ev->type == PAYLOAD_START_FAILED)
+		fprintf(stderr, "%s\n", ev->text);
+	own_fd_release((int[]) { ev->io.in });
+	own_fd_release((int[]) { ev->io.out });
+	own_fd_release((int[]) { ev->io.err });
+}
+
+static struct err *cmd_bench(int argc, char **argv)
+{
+	struct payload_host host = {
+		.id = "driver", .state_dir = argv[2], .run_dir = argv[2], .event = on_bench
+	};
+
+	(void)argc;
+	host.poller = poller = poller_new();
+	for (int i = atoi(argv[3]); i > 0; i--) {
+		int64_t cpu = cpu_us(), begin = clock_boot_ns();
+
+		ended = false;
+		TRY(ctr_payload_ops.start(&host, &payload));
+		while (!ended)
+			poller_step(poller, -1);
+		ctr_payload_ops.free(payload);
+		printf("%ld %ld %ld\n", (bench_started - begin) / 1000,
+		       (clock_boot_ns() - begin) / 1000, cpu_us() - cpu);
+	}
+	return NULL;
+}
+
 static const struct {
 	const char *name;
 	int args;
 	struct err *(*run)(int argc, char **argv);
 } commands[] = {
-	{ "plan", 4, cmd_plan },
-	{ "process", 4, cmd_process },
-	{ "run", 3, cmd_run },
-	{ "undo", 3, cmd_undo },
+	{ "plan", 4, cmd_plan }, { "process", 4, cmd_process }, { "run", 3, cmd_run },
+	{ "undo", 3, cmd_undo }, { "bench", 4, cmd_bench },
 };
 
 int main(int argc, char **argv)
