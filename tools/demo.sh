@@ -18,10 +18,11 @@ memory=2560m
 export HOSTEL_SOCKET=$work/run/hostel.sock
 hostel=$build/hostel
 
+settings=(--root "$work/root" --run "$work/run" --socket "$HOSTEL_SOCKET" --libexec "$build"
+	--bridge "hd$$" --nft-table "hostel$tag" --cgroup-parent "/hostel-$tag" --memory-total $memory --cpus-total 2)
+
 start_daemon() {
-	"$build/hosteld" --root "$work/root" --run "$work/run" --socket "$HOSTEL_SOCKET" --libexec "$build" \
-		--bridge "hd$$" --nft-table "hostel-$tag" --cgroup-parent "/hostel-$tag" \
-		--memory-total $memory --cpus-total 2 >> "$work/hosteld.log" 2>&1 &
+	"$build/hosteld" "${settings[@]}" >> "$work/hosteld.log" 2>&1 &
 	daemon=$!
 	for _ in $(seq 100); do
 		"$hostel" version >/dev/null 2>&1 && return 0
@@ -40,7 +41,7 @@ leftovers() {
 	grep -o "[^ ]*$work[^ ]*" /proc/self/mountinfo || true
 	find /sys/fs/cgroup -maxdepth 2 -name "hostel-$tag*" 2>/dev/null || true
 	ip -o link show | grep -o " hd$$[^:@]*" || true
-	nft list tables 2>/dev/null | grep "hostel-$tag" || true
+	nft list tables 2>/dev/null | grep "hostel$tag" || true
 }
 
 cleanup() {
@@ -50,10 +51,10 @@ cleanup() {
 	if [ -n "$daemon" ] && kill -0 $daemon 2>/dev/null; then
 		ids=$("$hostel" ps -aq 2>/dev/null)
 		[ -z "$ids" ] || "$hostel" rm -f -v $ids >/dev/null 2>&1
-		"$hostel" system teardown >/dev/null 2>&1
 		kill $daemon
 		wait $daemon 2>/dev/null
 	fi
+	"$build/hosteld" "${settings[@]}" --teardown || code=1
 	[ $code = 0 ] || { echo "--- hosteld's log"; tail -n 20 "$work/hosteld.log"; }
 	rm -rf --one-file-system "$work"
 	left=$(leftovers)

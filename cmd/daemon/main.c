@@ -128,6 +128,8 @@ int main(int argc, char **argv)
 	} else if (o.check_config) {
 		puts("configuration is good");
 		status = 0;
+	} else if (o.teardown) {
+		status = report(engine_teardown(&o.engine));
 	} else {
 		status = report(run(&o));
 	}

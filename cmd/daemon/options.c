@@ -161,6 +161,8 @@ static const struct {
 } flags[] = {
 	{ "check-config", offsetof(struct options, check_config),
 	  "read the settings, say whether they are good, and end" },
+	{ "teardown", offsetof(struct options, teardown),
+	  "remove the bridge, the nft table and the parent cgroup of these settings, and end" },
 	{ "help", offsetof(struct options, help), "this text" },
 	{ "version", offsetof(struct options, version), "version, and end" },
 	{ "kvm-probe", offsetof(struct options, kvm_probe), NULL },

@@ -19,7 +19,7 @@ struct options {
 	int64_t memory_total_bytes, cpus_total_milli, disk_total_bytes;
 	int64_t reserve_memory_bytes, manage_memory_bytes, overcommit_cpu_milli, hold_timeout_ns;
 	int queue_wait; /* bool */
-	bool check_config, help, version, kvm_probe;
+	bool check_config, help, version, kvm_probe, teardown;
 	unsigned char source[32]; /* enum options_source of each setting */
 };
 

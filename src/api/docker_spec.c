@@ -569,11 +569,11 @@ static void add_host_constants(const struct spec *s, json_t *j)
 	jx_set_str(j, "CgroupnsMode", s->cgroupns_mode ? s->cgroupns_mode : "private");
 	json_object_set_new(j, "MaskedPaths",
 			    s->masked_paths_set ? jx_from_strv(&s->masked_paths)
-			    : s->privileged	? json_null()
+			    : s->privileged     ? json_null()
 						: default_paths(true));
 	json_object_set_new(j, "ReadonlyPaths",
 			    s->readonly_paths_set ? jx_from_strv(&s->readonly_paths)
-			    : s->privileged	  ? json_null()
+			    : s->privileged       ? json_null()
 						  : default_paths(false));
 }
 

@@ -42,9 +42,9 @@ struct session {
 	struct tty tty;
 	int signal_fd;
 	bool stdin_ended, stream_ended, shut_done;
-	struct str out; /* bytes for the process */
+	struct str out;                   /* bytes for the process */
 	struct str start_text, wait_body; /* of the answers, not yet read */
-	struct str reason; /* of the wait in the queue */
+	struct str reason;                /* of the wait in the queue */
 	int64_t asked_ns, shown_ns, ended_ns;
 	bool is_line_shown;
 };

@@ -63,6 +63,14 @@ struct err *engine_new(const struct engine_config *c, struct loop *l, struct eng
 /** engine_free() - let go of everything; running instances go on */
 void engine_free(struct engine *e);
 
+/**
+ * engine_teardown() - remove what engines with this configuration made on the host for all their
+ * instances: bridge, nft table, parent cgroup.  Store and images stay.
+ * Return: NULL; ERR_STATE while an instance runs.
+ * Context: without an engine; blocks for up to a second.
+ */
+struct err *engine_teardown(const struct engine_config *c) MUST_USE;
+
 const struct engine_config *engine_config(const struct engine *e);
 
 /* ---- what exists ---- */
