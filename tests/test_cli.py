@@ -567,3 +567,37 @@ def test_it_starts_fast(cli):
     assert sorted(times)[5] < 0.02, times
     linked = run('ldd', cli.exe)
     assert 'curl' not in linked.out
+
+
+def test_the_manual_page_says_what_the_tables_say():
+    exe = need('hostel')
+    assert run('/usr/bin/python3', ROOT / 'tools/man_options.py', exe, '--check').returncode == 0, \
+        'run tools/man_options.py BUILD/hostel'
+    page = (ROOT / 'docs/man/hostel.1.scd').read_text()
+    for name, usage, summary, rows in options():
+        assert f'## hostel {name}' in page
+        for letter, long, arg, text in rows:
+            assert f'*--{long}*' in page, f'{name} --{long}'
+
+
+def test_the_daemon_pages_name_every_setting_of_hosteld():
+    settings = re.findall(r'^ *--([a-z-]+)', run(need('hosteld'), '--help').out, re.M)
+    assert 'root' in settings and len(settings) > 15
+    page8 = (ROOT / 'docs/man/hosteld.8.scd').read_text().replace('\\', '')
+    page5 = (ROOT / 'docs/man/hosteld.json.5.scd').read_text().replace('\\', '')
+    for s in settings:
+        assert f'*--{s}*' in page8, s
+        if s not in ('config', 'check-config', 'help', 'version'):
+            assert f'*{s.replace("-", "_")}*' in page5, s
+
+
+@pytest.mark.parametrize('page', ['hostel.1', 'hosteld.8', 'hosteld.json.5'])
+def test_manual_pages_are_clean(page, tmp_path):
+    for tool in ('scdoc', 'mandoc'):
+        if run('sh', '-c', f'command -v {tool}').returncode:
+            pytest.skip(f'{tool} is not installed')
+    with open(ROOT / f'docs/man/{page}.scd') as source:
+        p = run('/usr/bin/python3', ROOT / 'tools/man_page.py', 'scdoc', stdin=source)
+    assert p.returncode == 0, p.err
+    (tmp_path / page).write_text(p.stdout)
+    assert run('mandoc', '-Tlint', tmp_path / page).out == ''
