@@ -145,6 +145,8 @@ static struct err *open_dir(struct extractor *t, const char *path, int *ret_fd)
 		TRY(make_dir(t, &p, 0755));
 		fd = open_below(t, path, 0);
 	}
+	if (fd < 0 && errno == ELOOP)
+		return err_new(ERR_CORRUPT, "%s leads through links that lead nowhere", path);
 	if (fd < 0)
 		return err_sys(errno, "%s", path);
 	*ret_fd = fd;

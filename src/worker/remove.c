@@ -45,7 +45,10 @@ struct err *job_remove_tree(struct job *j, json_t **ret_done)
 		*slash = '\0';
 	dir_fd = path_open_beneath(root_fd, slash ? dir : ".", O_RDONLY | O_DIRECTORY);
 	if (dir_fd < 0)
-		return errno == ENOENT ? NULL : err_sys(errno, "%s", path);
+		return errno == ENOENT ? NULL
+		       : errno == EXDEV || errno == ELOOP || errno == ENOTDIR
+			   ? err_new(ERR_INVALID, "%s is not below %s", path, j->root)
+			   : err_sys(errno, "%s", path);
 	TRY_MSG(path_remove_tree(dir_fd, name), "%s", path);
 	return NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "image/commit.h"
 #include "sys/path.h"
+#include "sys/tree.h"
 #include "util/fd.h"
 #include "util/mem.h"
 #include "worker/jail.h"
@@ -185,6 +186,15 @@ static struct err *make_mount_point(int root_fd, const char *path, bool is_dir)
 	return made < 0 && errno != EEXIST ? err_sys(errno, "make %s", path) : NULL;
 }
 
+static struct err *set_readonly(int root_fd, const char *path)
+{
+	OWN(fd) int top = path_open_in_root(root_fd, path, O_PATH); /* what lies there now */
+
+	if (top < 0)
+		return err_sys(errno, "%s", path);
+	return tree_set(top, "", false, MOUNT_ATTR_RDONLY, 0, 0);
+}
+
 static struct err *bind_one(int root_fd, const json_t *m, bool may_make)
 {
 	const char *source = jx_str(m, "source", ""), *path = jx_str(m, "target", "");
@@ -202,6 +212,8 @@ static struct err *bind_one(int root_fd, const json_t *m, bool may_make)
 	snprintf(magic, sizeof(magic), "/proc/self/fd/%d", target);
 	if (mount(source, magic, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return err_sys(errno, "mount %s at %s", source, path);
+	if (jx_bool(m, "readonly", false))
+		return set_readonly(root_fd, path);
 	return NULL;
 }
 
