@@ -148,12 +148,16 @@ static void stop_alive(struct instance *i, int signum, int timeout_s)
 		return; /* stop_resume() */
 	send_signal(i, timeout_s == 0 ? SIGKILL : signum);
 	thaw_to_die(i);
-	crash_point(i->e, CRASH_STOP_SENT);
+	crash_after_commit(i->e, CRASH_STOP_SENT);
 }
 
 void stop_resume(struct instance *i)
 {
-	send_signal(i, i->stop_signum ? i->stop_signum : SIGTERM);
+	/* Recovered: how long it was given is forgotten, the instance's own timeout counts. */
+	if (!i->stop_timer)
+		arm_stop(i, -1);
+	send_signal(i, i->stop_signum ? i->stop_signum : stop_signal(i));
+	thaw_to_die(i);
 }
 
 /* ---- verbs ---- */
