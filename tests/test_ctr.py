@@ -619,6 +619,31 @@ def test_a_frozen_container_can_be_killed(run):
     assert c.exited()['code'] == 137
 
 
+# ---- --init ----
+
+def with_init(run, *cmd, **options):
+    return run(*cmd, spec={'Init': True, **options.pop('spec', {})}, inside={'init': str(ctrlib.INIT)}, **options)
+
+
+def test_init_is_the_first_process_and_hands_on_signals_and_codes(run):
+    c = with_init(run, 'probe', 'trap')
+    pid = c.started()
+    c.until('ready')
+    assert pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0')[0] == b'/sbin/docker-init'
+    c.do(do='signal', n=10)
+    c.until('USR1')
+    c.do(do='signal', n=15)
+    assert c.exited()['code'] == 15
+    assert with_init(run, 'probe', 'exit', '9').exited()['code'] == 9
+    assert with_init(run, 'sh', '-c', 'kill -9 $$').exited()['code'] == 137
+    assert with_init(run, 'nosuch').exited()['code'] == 127
+
+
+def test_init_collects_orphans(run):
+    c = with_init(run, 'sh', '-c', 'sh -c "sh -c true & true" ; sleep 0.3; grep -l "Z (zombie)" /proc/[0-9]*/status; echo done')
+    assert output(c) == 'done'
+
+
 # ---- undo ----
 
 def test_undo_by_the_plan_alone_is_idempotent(run):
