@@ -5,7 +5,7 @@ import json, os, pathlib, queue, shutil, signal, subprocess, threading, time
 BUILD = pathlib.Path(os.environ.get('HOSTEL_BUILD', pathlib.Path(__file__).resolve().parent.parent / 'build'))
 TOOLS = BUILD / 'tests/tools'
 DRIVER, PROBE, SECCOMP = TOOLS / 'ctr_driver', TOOLS / 'ctr_probe', TOOLS / 'seccomp_tool'
-INIT = BUILD / 'cmd/init/hostel-init'
+INIT = BUILD / 'hostel-init'
 CGROUPS = pathlib.Path('/sys/fs/cgroup')
 IS_V2 = (CGROUPS / 'cgroup.controllers').exists()
 
