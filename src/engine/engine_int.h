@@ -33,6 +33,7 @@
 #include "sched/sched.h"
 #include "shim/conn.h"
 #include "store/store.h"
+#include "sys/tsc.h"
 
 /* ---- crash.c: moments at which a test may let the daemon die ---- */
 
@@ -265,6 +266,8 @@ struct engine {
 	int64_t manage_self_bytes;                   /* M_0 */
 	char *kvm_reason;                            /* NULL: not probed yet */
 	bool has_kvm;
+	struct tsc_sample tsc_start;
+	int64_t tsc_khz; /* of the host; 0: not known yet */
 	char *boot_id;
 };
 
@@ -373,7 +376,7 @@ int64_t spec_demand_memory_bytes(const struct spec *s);
 /** prep_next() - start the next worker that @i needs; false when nothing is missing */
 bool prep_next(struct instance *i);
 void prep_cancel(struct instance *i);
-/** vm_probe_kvm() - find out whether KVM can be used; answers later */
+/** vm_probe_kvm() - find out whether KVM can be used (answers later) and begin to time the TSC */
 void vm_probe_kvm(struct engine *e);
 
 /** vm_initramfs_job() - NULL when it is there or not needed */

@@ -108,11 +108,10 @@ json_t *vm_initramfs_job(struct instance *i)
 
 /* ---- host.vm ---- */
 
-/* The command line of a bundle's kernel: what our boots need, what the bundle adds, the user's. */
+/* What the bundle adds to a command line, and the user's; qemu puts its own before. */
 static char *bundle_append(const json_t *bundle, const char *user)
 {
-	return xasprintf("console=ttyS0 quiet panic=-1 %s%s%s", jx_str(bundle, "append", ""),
-			 user ? " " : "", user ? user : "");
+	return xasprintf("%s%s%s", jx_str(bundle, "append", ""), user ? " " : "", user ? user : "");
 }
 
 static struct err *put_bundle(struct instance *i, const char *kernel, json_t *vm)
@@ -191,6 +190,16 @@ static int vcpus_of(const struct spec *s)
 	return s->vcpus ? s->vcpus : (int)((milli + 999) / 1000);
 }
 
+/* Measured from the engine's start on, once. */
+static int64_t tsc_rate(struct engine *e)
+{
+	const struct tsc_sample now = tsc_sample();
+
+	if (!e->tsc_khz)
+		e->tsc_khz = tsc_khz(&e->tsc_start, &now);
+	return e->tsc_khz;
+}
+
 struct err *vm_plan(struct instance *i, json_t **ret)
 {
 	const struct spec *s = i->spec;
@@ -209,6 +218,8 @@ struct err *vm_plan(struct instance *i, json_t **ret)
 	TRY(put_kernel(i, vm));
 	if (s->firmware)
 		json_object_set_new(vm, "firmware", json_string(s->firmware));
+	if (tsc_rate(i->e))
+		json_object_set_new(vm, "tsc_khz", json_integer(tsc_rate(i->e)));
 	json_object_set_new(vm, "disks", disks_json(i));
 	json_object_set_new(vm, "agent", json_boolean(has_agent(s)));
 	json_object_set_new(vm, "boot_timeout_ms", json_integer(BOOT_TIMEOUT_MS));
@@ -244,6 +255,7 @@ void vm_probe_kvm(struct engine *e)
 	struct engine_done done = { .fn = on_probed, .arg = e };
 	struct err *err;
 
+	e->tsc_start = tsc_sample();
 	if (access(KVM_DEVICE, F_OK) < 0) {
 		str_set(&e->kvm_reason, KVM_DEVICE " is absent");
 		return;

@@ -39,6 +39,15 @@ static void what_the_engine_did_not_say_is_filled_in(void **state)
 		  "{\"agent\":true,\"initrd\":\"i\",\"append\":\"console=ttyS0 quiet panic=-1 "
 		  "debug\","
 		  "\"machine\":\"q35\",\"complete\":true}" },
+		{ "{\"agent\":true,\"initrd\":\"i\",\"machine\":\"q35\",\"tsc_khz\":2400000}",
+		  "{\"agent\":true,\"initrd\":\"i\",\"machine\":\"q35\",\"tsc_khz\":2400000,"
+		  "\"append\":\"console=ttyS0 quiet panic=-1 tsc_early_khz=2400000\","
+		  "\"complete\":true}" },
+		{ "{\"agent\":true,\"initrd\":\"i\",\"machine\":\"q35\",\"tsc_khz\":2400000,"
+		  "\"accel\":\"kvm\"}",
+		  "{\"agent\":true,\"initrd\":\"i\",\"machine\":\"q35\",\"tsc_khz\":2400000,"
+		  "\"accel\":\"kvm\",\"append\":\"console=ttyS0 quiet panic=-1\","
+		  "\"complete\":true}" },
 		{ "{\"kernel\":\"k\",\"machine\":\"microvm\",\"tsc_khz\":2400000}",
 		  "{\"kernel\":\"k\",\"machine\":\"microvm\",\"tsc_khz\":2400000,"
 		  "\"append\":\"tsc_early_khz=2400000\",\"complete\":true}" },
