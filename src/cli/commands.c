@@ -291,8 +291,8 @@ static const struct command commands[] = {
 	  .tables = { &format_options, &quiet_options }, .min_args = 1, .max_args = 1,
 	  .what = WHAT_IMAGE, .run = cmd_history },
 
-	{ "queue", "", "What waits, in order, and for what", HOST, .tables = { &format_options },
-	  .run = cmd_queue },
+	{ "queue", "", "What waits, in order, and for what", HOST,
+	  .tables = { &format_options, &quiet_options }, .run = cmd_queue },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,
 	  .tables = { &format_options }, .run = cmd_resources },
 	{ "accounting", "", "Times of each start, and their sums", HOST,

@@ -138,21 +138,6 @@ static struct err *get_and_show(struct cli *c, const struct args *a, const char 
 	return show(a, doc);
 }
 
-struct err *cmd_queue(struct cli *c, const struct args *a)
-{
-	return get_and_show(c, a, "/hostel/v1/queue");
-}
-
-struct err *cmd_resources(struct cli *c, const struct args *a)
-{
-	return get_and_show(c, a, "/hostel/v1/resources");
-}
-
-struct err *cmd_accounting(struct cli *c, const struct args *a)
-{
-	return get_and_show(c, a, "/hostel/v1/accounting");
-}
-
 struct err *cmd_config_show(struct cli *c, const struct args *a)
 {
 	return get_and_show(c, a, "/hostel/v1/config");

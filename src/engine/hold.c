@@ -54,6 +54,17 @@ static void arm_timeout(struct engine_ticket *t)
 
 /* ---- a parked client is told, and watched for Ctrl-C ---- */
 
+/* A client of /hostel/v1/ is told on the connection that it waits on, not among the output. */
+static bool is_told_otherwise(const struct instance *i)
+{
+	const struct engine_ticket *t;
+
+	TAILQ_FOREACH(t, &i->tickets, link)
+	if (t->kind == TICKET_START && t->on_reason)
+		return true;
+	return false;
+}
+
 static void on_notice(void *arg)
 {
 	struct instance *i = arg;
@@ -64,7 +75,8 @@ static void on_notice(void *arg)
 		start_withdraw(i, "withdrawn by its client");
 		return;
 	}
-	streams_tell(i, i->reason);
+	if (!is_told_otherwise(i))
+		streams_tell(i, i->reason);
 	loop_timer_start(i->notice_timer, NOTICE_EACH_NS);
 }
 
