@@ -39,8 +39,9 @@ static void on_waited(void *arg, struct err *e, const json_t *result)
 	if (e)
 		call_line(c, json_pack("{s:i, s:{s:s}}", "StatusCode", -1, "Error", "Message",
 				       err_text(e)));
-	else
-		call_line(c, json_incref((json_t *)(uintptr_t)result));
+	else /* without the reason of a failed start: that is start's answer to give */
+		call_line(c, json_pack("{s:I}", "StatusCode",
+				       (json_int_t)jx_int(result, "StatusCode", 0)));
 	err_free(e);
 	call_stream_end(c);
 }
