@@ -689,7 +689,7 @@ struct err *engine_files(struct engine *e, struct instance *i, const char *op, c
 			 const struct engine_job_io *io, struct engine_done done)
 {
 	json_t *result = json_pack("{s:{s:s, s:i, s:i, s:s, s:s}, s:[{s:s, s:i}]}", "stat", "name",
-				   path, "size", 3, "mode", 040755, "mtime", "2026-01-01T00:00:00Z",
+				   path, "size", 3, "mode", 0755, "mtime", "2026-01-01T00:00:00Z",
 				   "linkTarget", "", "changes", "Path", "/x", "Kind", 1);
 
 	if (streq(path, "/missing")) {

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/base64.h"
@@ -57,34 +56,12 @@ struct err *ctr_export(struct call *c)
 
 /* ---- archive ---- */
 
-/* st_mode as Go's os.FileMode. */
-static int64_t go_mode(int64_t mode)
-{
-	static const struct {
-		int64_t unix_bit, go_bit;
-	} bits[] = { { S_ISUID, 1LL << 23 }, { S_ISGID, 1LL << 22 }, { S_ISVTX, 1LL << 20 } };
-	static const struct {
-		int64_t type, go_bits;
-	} types[] = {
-		{ S_IFDIR, 1LL << 31 }, { S_IFLNK, 1LL << 27 },  { S_IFBLK, 1LL << 26 },
-		{ S_IFIFO, 1LL << 25 }, { S_IFSOCK, 1LL << 24 }, { S_IFCHR, 1LL << 26 | 1LL << 21 },
-	};
-	int64_t out = mode & 0777;
-
-	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
-		out |= mode & bits[i].unix_bit ? bits[i].go_bit : 0;
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if ((mode & S_IFMT) == types[i].type)
-			out |= types[i].go_bits;
-	return out;
-}
-
 static void add_stat_header(struct call *c, const json_t *stat)
 {
 	OWN(json)
 	json_t *j = json_pack("{s:s, s:I, s:I, s:s, s:s}", "name", jx_str(stat, "name", ""), "size",
 			      (json_int_t)jx_int(stat, "size", 0), "mode",
-			      (json_int_t)go_mode(jx_int(stat, "mode", 0)), "mtime",
+			      (json_int_t)jx_int(stat, "mode", 0), "mtime",
 			      jx_str(stat, "mtime", "0001-01-01T00:00:00Z"), "linkTarget",
 			      jx_str(stat, "linkTarget", ""));
 	OWN(mem) char *text = jx_text(j);

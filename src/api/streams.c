@@ -2,12 +2,10 @@
 /* Attach, exec, wait, logs, stats: what goes on after the reply's first byte. */
 #include "api/api_int.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -76,7 +74,6 @@ struct attach {
 	bool is_exec;
 	bool tty;
 	int rows, cols;
-	int error_fd; /* exec: where to tell why it did not start; -1 */
 };
 
 static void attach_free(void *arg)
@@ -84,7 +81,6 @@ static void attach_free(void *arg)
 	struct attach *a = arg;
 
 	free(a->id);
-	own_fd_release(&a->error_fd);
 	free(a);
 }
 
@@ -93,7 +89,6 @@ static struct attach *attach_new(struct call *c, const char *id)
 	struct attach *a = xnew(struct attach);
 
 	a->id = xstrdup(id);
-	a->error_fd = -1;
 	c->state = a;
 	c->state_free = attach_free;
 	return a;
@@ -251,51 +246,36 @@ struct err *exec_create(struct call *c)
 	return NULL;
 }
 
-/* A message where the output of the command would have been. */
-static void tell_client(const struct attach *a, const char *text)
-{
-	OWN(mem) char *line = xasprintf("%s\r\n", text);
-	uint8_t frame[8] = { 1 };
-	uint32_t len = htonl((uint32_t)strlen(line));
-
-	memcpy(frame + 4, &len, sizeof(len));
-	if (!a->tty)
-		(void)!send(a->error_fd, frame, sizeof(frame), MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)!send(a->error_fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* An exec that a client is attached to started, or did not; outlives the call. */
 struct exec_start {
 	struct engine *engine;
-	struct attach a;
+	char *id;
+	int rows, cols;
 };
 
+/* Why it did not start is said on the client's stream, by the shim. */
 static void on_exec_started(void *arg, struct err *e, const json_t *result)
 {
 	struct exec_start *x = arg;
 
 	(void)result;
-	if (e)
-		tell_client(&x->a, err_text(e));
-	else if (x->a.rows)
-		err_free(engine_exec_resize(x->engine, x->a.id, x->a.rows, x->a.cols));
+	if (!e && x->rows)
+		err_free(engine_exec_resize(x->engine, x->id, x->rows, x->cols));
 	err_free(e);
-	free(x->a.id);
-	own_fd_release(&x->a.error_fd);
+	free(x->id);
 	free(x);
 }
 
 /* @fd is consumed. */
 static void start_attached(struct call *c, struct engine_attach *to)
 {
-	struct attach *a = c->state;
+	const struct attach *a = c->state;
 	struct exec_start *x = xnew(struct exec_start);
 	struct err *e;
 
-	x->engine = c->api->engine;
-	x->a = *a;
-	x->a.id = xstrdup(a->id);
-	x->a.error_fd = fcntl(to->fd, F_DUPFD_CLOEXEC, 0);
+	*x = (struct exec_start) {
+		.engine = c->api->engine, .id = xstrdup(a->id), .rows = a->rows, .cols = a->cols
+	};
 	e = engine_exec_start(c->api->engine, a->id, to,
 			      (struct engine_done) { .fn = on_exec_started, .arg = x });
 	if (e)

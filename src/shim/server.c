@@ -276,16 +276,21 @@ static void on_exec_started(struct server *s, const struct payload_event *ev)
 	tell_exec(s, SHIM_EXEC_STARTED, ev, 0);
 }
 
+/* The daemon hears of an end before the client does, which then asks it for the code. */
 static void on_exec_failed(struct server *s, const struct payload_event *ev)
 {
-	end_exec(find_exec(s, ev->exec_id));
+	struct exec *x = *find_exec(s, ev->exec_id);
+
 	tell_exec(s, SHIM_EXEC_FAILED, ev, ev->err_kind);
+	if (x && ev->text)
+		session_say(x->session, ev->text);
+	end_exec(find_exec(s, ev->exec_id));
 }
 
 static void on_exec_exited(struct server *s, const struct payload_event *ev)
 {
-	end_exec(find_exec(s, ev->exec_id));
 	tell_exec(s, SHIM_EXEC_EXITED, ev, ev->code);
+	end_exec(find_exec(s, ev->exec_id));
 }
 
 static void on_payload(void *arg, const struct payload_event *ev)

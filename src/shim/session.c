@@ -308,6 +308,14 @@ void session_start(struct session *s, const struct payload_io *io)
 	session_update(s);
 }
 
+void session_say(struct session *s, const char *text)
+{
+	OWN(mem) char *line = xasprintf("%s\r\n", text);
+
+	for (struct client *c = s->clients; c; c = c->next)
+		client_send(c, SHIM_STDOUT, line, strlen(line));
+}
+
 void session_finish(struct session *s)
 {
 	for (int i = 0; i < 2; i++) {

@@ -67,6 +67,9 @@ void session_attach(struct session *s, int fd, uint32_t seq, const struct shim_a
 /** session_start() - the process runs; @io's descriptors are consumed */
 void session_start(struct session *s, const struct payload_io *io);
 
+/** session_say() - tell every client @text, as a line of output that no process wrote */
+void session_say(struct session *s, const char *text);
+
 /**
  * session_finish() - the process has ended: take what it left in its pipes, complete the
  * log, and end every client when it was given all of that
