@@ -376,7 +376,7 @@ int64_t spec_demand_memory_bytes(const struct spec *s);
 /** prep_next() - start the next worker that @i needs; false when nothing is missing */
 bool prep_next(struct instance *i);
 void prep_cancel(struct instance *i);
-/** vm_probe_kvm() - find out whether KVM can be used (answers later) and begin to time the TSC */
+/** vm_probe_kvm() - find out whether KVM can be used; answers later */
 void vm_probe_kvm(struct engine *e);
 
 /** vm_initramfs_job() - NULL when it is there or not needed */

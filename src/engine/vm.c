@@ -255,7 +255,6 @@ void vm_probe_kvm(struct engine *e)
 	struct engine_done done = { .fn = on_probed, .arg = e };
 	struct err *err;
 
-	e->tsc_start = tsc_sample();
 	if (access(KVM_DEVICE, F_OK) < 0) {
 		str_set(&e->kvm_reason, KVM_DEVICE " is absent");
 		return;
