@@ -146,7 +146,7 @@ static void stop_alive(struct instance *i, int signum, int timeout_s)
 	arm_stop(i, timeout_s);
 	if (!runs)
 		return; /* stop_resume() */
-	send_signal(i, timeout_s == 0 ? SIGKILL : signum);
+	send_signal(i, signum);
 	thaw_to_die(i);
 	crash_after_commit(i->e, CRASH_STOP_SENT);
 }

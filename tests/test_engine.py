@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Life of an instance through the API: queue and holds, restart policies, waits, events, names, volumes."""
+import concurrent.futures, json, os, re, subprocess, threading, time
+
+import pytest
+
+from test_recovery import crash, start_with, state, wait_for
+
+SLEEP = ['busybox', 'sleep', '1000']
+
+
+@pytest.fixture
+def tight(new_hosteld, busybox_tar):
+    """A host of 1 GiB for instances."""
+    d = new_hosteld('--memory-total', '2g', '--reserve-memory', '512m', '--manage-memory', '512m')
+    d.ok('load', '-q', '-i', busybox_tar)
+    return d
+
+
+def created(d, name, labels=None, cmd=('sleep', '1000'), **host):
+    a = d.api('POST', f'/containers/create?name={name}', {'Image': 'busybox', 'Cmd': list(cmd), 'Labels': labels or {},
+                                                           'HostConfig': host})
+    assert a.status == 201, a.body
+    return a.json['Id']
+
+
+def resources(d):
+    return d.api('GET', '/hostel/v1/resources').json
+
+
+# ---- queue ----
+
+def test_two_starts_never_share_the_same_free_byte(tight):
+    for i in range(6):
+        created(tight, f'q{i}', {'hostel.queue': 'wait'}, Memory=300 << 20)
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda i: tight.api('POST', f'/containers/q{i}/start').status, range(6)))
+    assert answers == [204] * 6
+    wait_for(lambda: sum(state(tight, f'q{i}')['Running'] for i in range(6)) == 3)
+    r = resources(tight)
+    assert r['R_total']['memory_bytes'] == 1 << 30
+    assert r['R_free']['memory_bytes'] == (1 << 30) - 3 * (300 << 20)
+    assert len(tight.api('GET', '/hostel/v1/queue').json) == 3
+
+
+def test_the_reason_says_what_how_much_and_who(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '800m', *SLEEP)
+    p = tight.hostel('run', '-d', '--name', 'web', '-m', '600m', *SLEEP)
+    assert p.returncode == 0
+    queue = tight.api('GET', '/hostel/v1/queue').json
+    assert [q['name'] for q in queue] == ['web']
+    assert queue[0]['reason'] == 'memory: needs 600 MiB, 224 MiB free; held by db (no end known)'
+    assert 'queued' in p.err and 'memory' in p.err
+    tight.ok('rm', '-f', 'db')
+    wait_for(lambda: state(tight, 'web')['Running'])
+
+
+def test_what_can_never_start_is_refused_with_the_numbers(tight):
+    a = tight.api('POST', '/containers/create?name=big', {'Image': 'busybox', 'HostConfig': {'Memory': 2 << 30}})
+    assert a.status == 201 and 'memory: needs 2 GiB, this host has 1 GiB' in a.json['Warnings'][0]
+    a = tight.api('POST', '/containers/big/start')
+    assert a.status == 500 and 'memory: needs 2 GiB, this host has 1 GiB' in a.json['message']
+    assert state(tight, 'big')['Status'] == 'created'
+
+
+def test_best_effort_does_not_wait_behind_others(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    tight.hostel('run', '-d', '--name', 'waits', '-m', '900m', *SLEEP)
+    t = time.monotonic()
+    assert tight.ok('run', '--rm', 'busybox', 'echo', 'quick') == 'quick'
+    assert time.monotonic() - t < 5
+
+
+def test_a_start_without_a_client_is_held_and_then_told_why(new_hosteld, busybox_tar):
+    d = new_hosteld('--memory-total', '2g', '--reserve-memory', '512m', '--manage-memory', '512m', '--hold-timeout', '1s')
+    d.ok('load', '-q', '-i', busybox_tar)
+    d.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    created(d, 'late', Memory=500 << 20)
+    t = time.monotonic()
+    a = d.api('POST', '/containers/late/start')
+    assert 0.9 < time.monotonic() - t < 5
+    assert a.status == 500
+    assert a.json['message'].startswith('not started: memory: needs 500 MiB, 124 MiB free')
+    assert 'hostel.queue=wait' in a.json['message']
+    assert state(d, 'late')['Status'] == 'created'
+    assert d.api('GET', '/hostel/v1/queue').json == []
+
+
+def test_a_held_start_goes_with_its_client(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    p = tight.popen('run', '--name', 'held', '-m', '500m', 'busybox', 'true')
+    wait_for(lambda: tight.api('GET', '/hostel/v1/queue').json)
+    p.kill()
+    p.wait()
+    wait_for(lambda: not tight.api('GET', '/hostel/v1/queue').json)
+
+
+def test_a_second_start_joins_the_first(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    created(tight, 'twice', Memory=500 << 20)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(tight.api, 'POST', '/containers/twice/start') for _ in range(2)]
+        wait_for(lambda: tight.api('GET', '/hostel/v1/queue').json)
+        time.sleep(0.2)
+        tight.ok('rm', '-f', 'db')
+        assert [b.result().status for b in both] == [204, 204]
+    assert state(tight, 'twice')['Running']
+
+
+@pytest.mark.parametrize('verb', ['stop', 'kill', 'rm'])
+def test_stop_kill_and_rm_withdraw(tight, verb):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    created(tight, 'waits', Memory=500 << 20)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        start = pool.submit(tight.api, 'POST', '/containers/waits/start')
+        wait_for(lambda: tight.api('GET', '/hostel/v1/queue').json)
+        assert tight.api('POST', '/containers/waits/kill?signal=WINCH').status == 409
+        path = {'stop': '/containers/waits/stop', 'kill': '/containers/waits/kill?signal=TERM', 'rm': '/containers/waits'}
+        a = tight.api('DELETE' if verb == 'rm' else 'POST', path[verb])
+        assert a.status == 204, a.body
+        assert start.result().status == 500
+    s = state(tight, 'waits')
+    assert s is None if verb == 'rm' else s['Status'] == 'created'
+
+
+def test_queued_starts_survive_the_daemon_and_held_ones_do_not(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    created(tight, 'queued', {'hostel.queue': 'wait'}, Memory=500 << 20)
+    created(tight, 'held', Memory=500 << 20)
+    assert tight.api('POST', '/containers/queued/start').status == 204
+    p = tight.popen('start', '-a', 'held')
+    wait_for(lambda: len(tight.api('GET', '/hostel/v1/queue').json) == 2)
+    p.kill()
+    p.wait()
+    crash(tight)
+    assert [q['name'] for q in tight.api('GET', '/hostel/v1/queue').json] == ['queued']
+    assert state(tight, 'held')['Status'] == 'created'
+    tight.ok('rm', '-f', 'db')
+    wait_for(lambda: state(tight, 'queued')['Running'])
+
+
+def test_killed_while_it_waits(tight):
+    """The crash phase `queued`: the start is committed, nobody was told."""
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    created(tight, 'queued', {'hostel.queue': 'wait'}, Memory=500 << 20)
+    tight.kill()
+    start_with(tight, HOSTEL_CRASH_AT='queued')
+    with pytest.raises(Exception):
+        tight.api('POST', '/containers/queued/start')
+    tight.process.wait(10)
+    tight.start()
+    tight.ok('rm', '-f', 'db')
+    wait_for(lambda: state(tight, 'queued')['Running'])
+
+
+# ---- policies ----
+
+def test_a_restart_policy_backs_off(hosteld):
+    hosteld.ok('run', '-d', '--name', 'fails', '--restart', 'on-failure:3', 'busybox', 'false')
+    wait_for(lambda: hosteld.api('GET', '/containers/fails/json').json['RestartCount'] == 3)
+    wait_for(lambda: state(hosteld, 'fails')['Status'] == 'exited')
+    starts = [e['timeNano'] for e in events(hosteld, 'fails') if e['Action'] == 'start']
+    assert len(starts) == 4
+    gaps = [(b - a) / 1e9 for a, b in zip(starts, starts[1:])]
+    assert gaps[0] >= 0.1 and gaps[1] >= 0.2 and gaps[2] >= 0.4
+
+
+def test_a_stop_ends_a_restart_policy(hosteld):
+    hosteld.ok('run', '-d', '--name', 'always', '--restart', 'always', 'busybox', 'sh', '-c', 'sleep 0.2')
+    wait_for(lambda: hosteld.api('GET', '/containers/always/json').json['RestartCount'] >= 1)
+    hosteld.ok('stop', '-t', '0', 'always')
+    time.sleep(1)
+    assert not state(hosteld, 'always')['Running']
+
+
+# ---- waits ----
+
+def test_wait_not_running_on_a_created_one_answers_at_once(hosteld):
+    id = created(hosteld, 'never')
+    assert hosteld.api('POST', f'/containers/{id}/wait').json['StatusCode'] == 0
+
+
+def test_wait_next_exit_waits_for_the_next(hosteld):
+    created(hosteld, 'nexts', cmd=('sh', '-c', 'exit 7'))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(hosteld.api, 'POST', '/containers/nexts/wait?condition=next-exit')
+        time.sleep(0.3)
+        assert not wait.done()
+        hosteld.ok('start', 'nexts')
+        assert wait.result(10).json['StatusCode'] == 7
+
+
+def test_wait_removed_gives_the_code(hosteld):
+    created(hosteld, 'goes', cmd=('sh', '-c', 'exit 8'), AutoRemove=True)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(hosteld.api, 'POST', '/containers/goes/wait?condition=removed')
+        time.sleep(0.2)
+        hosteld.ok('start', 'goes')
+        assert wait.result(10).json['StatusCode'] == 8
+    assert state(hosteld, 'goes') is None
+
+
+def test_not_running_on_a_queued_one_waits_for_the_end(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    created(tight, 'later', {'hostel.queue': 'wait'}, cmd=('sh', '-c', 'exit 9'), Memory=500 << 20)
+    assert tight.api('POST', '/containers/later/start').status == 204
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(tight.api, 'POST', '/containers/later/wait')
+        time.sleep(0.5)
+        assert not wait.done()
+        tight.ok('rm', '-f', 'db')
+        assert wait.result(10).json['StatusCode'] == 9
+
+
+# ---- start errors ----
+
+@pytest.mark.parametrize('cmd,code,words', [(['nosuch'], 127, 'executable file not found'),
+                                            (['/etc/passwd'], 126, 'permission denied')])
+def test_a_command_that_cannot_run(hosteld, cmd, code, words):
+    created(hosteld, 'cannot', cmd=cmd)
+    a = hosteld.api('POST', '/containers/cannot/start')
+    assert a.status in (400, 404, 500) and words in a.json['message']
+    s = state(hosteld, 'cannot')
+    assert (s['Status'], s['ExitCode']) == ('created', code) and words in s['Error']
+    hosteld.ok('rm', 'cannot')
+
+
+# ---- events ----
+
+def events(d, name):
+    a = d.api('GET', f'/events?since=1&until={int(time.time()) + 1}&filters=' +
+              json.dumps({'container': [name]}).replace(' ', '').replace('"', '%22').replace('{', '%7B').replace('}', '%7D')
+              .replace('[', '%5B').replace(']', '%5D'), timeout=20)
+    return [json.loads(l) for l in a.body.splitlines()]
+
+
+def test_events_are_dockers(hosteld):
+    hosteld.ok('run', '-d', '--name', 'told', *SLEEP)
+    hosteld.ok('exec', 'told', 'true')
+    hosteld.ok('pause', 'told')
+    hosteld.ok('unpause', 'told')
+    hosteld.ok('rename', 'told', 'told2')
+    hosteld.ok('update', '-m', '64m', 'told2')
+    hosteld.ok('stop', '-t', '0', 'told2')
+    id = hosteld.api('GET', '/containers/told2/json').json['Id']
+    hosteld.ok('rm', 'told2')
+    actions = [e['Action'] for e in events(hosteld, id)]
+    assert actions == ['create', 'start', 'exec_create: true', 'exec_start: true', 'exec_die', 'pause', 'unpause', 'rename',
+                       'update', 'kill', 'kill', 'die', 'stop', 'destroy']
+    die = [e for e in events(hosteld, id) if e['Action'] == 'die'][0]
+    assert die['Actor']['Attributes']['exitCode'] == '137' and die['Actor']['Attributes']['image'] == 'busybox'
+
+
+# ---- names ----
+
+def test_names(hosteld):
+    id = created(hosteld, 'taken')
+    a = hosteld.api('POST', '/containers/create?name=taken', {'Image': 'busybox'})
+    assert a.status == 409
+    assert a.json['message'] == (f'Conflict. The container name "/taken" is already in use by container "{id}". You have to '
+                                 'remove (or rename) that container to be able to reuse that name.')
+    for bad in ('a%2Fb', 'a%0Ab', '-x', 'x'):
+        assert hosteld.api('POST', f'/containers/create?name={bad}', {'Image': 'busybox'}).status == 400
+    generated = hosteld.api('POST', '/containers/create', {'Image': 'busybox'}).json['Id']
+    assert re.fullmatch(r'/[a-z]+_[a-z]+\d*', hosteld.api('GET', f'/containers/{generated}/json').json['Name'])
+    assert hosteld.api('GET', f'/containers/{id[:12]}/json').json['Id'] == id
+
+
+# ---- volumes ----
+
+def test_a_named_volume_outlives_and_an_anonymous_one_goes_with_rm(hosteld):
+    hosteld.ok('run', '--rm', '-v', 'kept:/data', '-v', '/anon', 'busybox', 'sh', '-c', 'echo text > /data/file; touch /anon/x')
+    names = [v['Name'] for v in hosteld.api('GET', '/volumes').json['Volumes']]
+    assert names == ['kept']
+    assert hosteld.ok('run', '--rm', '-v', 'kept:/data', 'busybox', 'cat', '/data/file') == 'text'
+    hosteld.ok('run', '-d', '--name', 'user', '-v', 'kept:/data', *SLEEP)
+    assert hosteld.api('DELETE', '/volumes/kept').status == 409
+    hosteld.ok('rm', '-f', 'user')
+    assert hosteld.api('DELETE', '/volumes/kept').status == 204
+
+
+def test_a_new_volume_gets_what_the_image_has(hosteld):
+    assert 'passwd' in hosteld.ok('run', '--rm', '-v', 'copy:/etc', 'busybox', 'ls', '/etc').split()
+    assert hosteld.api('DELETE', '/volumes/copy').status == 204
+
+
+# ---- speed and size ----
+
+def test_a_hundred_runs_leave_a_small_daemon(hosteld):
+    for n in range(100):
+        id = created(hosteld, f'many{n}', cmd=('true',), NetworkMode='none')
+        assert hosteld.api('POST', f'/containers/{id}/start').status == 204
+        assert hosteld.api('POST', f'/containers/{id}/wait').json['StatusCode'] == 0
+        assert hosteld.api('DELETE', f'/containers/{id}').status == 204
+    text = open(f'/proc/{hosteld.process.pid}/smaps_rollup').read()
+    assert int(re.search(r'^Pss: *(\d+)', text, re.M).group(1)) <= 8 << 10
+
+
+def test_fifty_at_once(hosteld):
+    ids = [created(hosteld, f'par{n}', NetworkMode='none') for n in range(50)]
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        assert set(pool.map(lambda i: hosteld.api('POST', f'/containers/{i}/start').status, ids)) == {204}
+    assert all(state(hosteld, i)['Running'] for i in ids)
