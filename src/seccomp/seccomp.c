@@ -14,12 +14,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "seccomp/compact.h"
 #include "seccomp/profile.h"
 #include "seccomp/rule.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
 #define X32_BIT   0x40000000
+#define NR_MAX    511 /* looked at even if no rule goes so far */
 #define STUB_MAX  32
 #define ARGS_MAX  6
 #define BYTES_MAX (BPF_MAXINSNS * sizeof(struct sock_filter))
@@ -54,12 +56,15 @@ struct build {
 	uint32_t fallback;             /* action for what no rule names */
 	bool uses[ARRAY_SIZE(arches)]; /* which of them are in the filter */
 	int last[ARRAY_SIZE(arches)];  /* highest system call that a rule names */
+	struct strv special;           /* system calls with a rule on arguments */
+	bool only_special;             /* this filter is the tail of a short one */
 };
 
 static void own_build_release(struct build *b)
 {
 	if (b->ctx)
 		seccomp_release(b->ctx);
+	strv_done(&b->special);
 }
 
 struct err *seccomp_default(json_t **ret)
@@ -166,6 +171,10 @@ static struct err *add_name(struct build *b, uint32_t action, const char *name,
 
 	if (nr == __NR_SCMP_ERROR)
 		return NULL; /* of a later kernel than our libseccomp knows */
+	if (b->only_special && !strv_has(&b->special, name))
+		return NULL;
+	if (n && !b->only_special)
+		strv_add(&b->special, name);
 	note_last(b, name);
 	if (action == b->fallback)
 		return NULL; /* libseccomp refuses what changes nothing */
@@ -247,11 +256,8 @@ static size_t make_stub(const struct build *b, struct sock_filter *out)
 	return n;
 }
 
-static struct err *export(struct build *b, void **ret, size_t *ret_len)
+static struct err *export(const struct build *b, struct bpf_program *ret)
 {
-	struct sock_filter stub[STUB_MAX];
-	bool wants_stub = b->fallback == SCMP_ACT_ERRNO(EPERM);
-	size_t head = wants_stub ? make_stub(b, stub) * sizeof(stub[0]) : 0;
 	OWN(fd) int fd = memfd_create("bpf", MFD_CLOEXEC);
 	OWN(mem) void *buf = NULL;
 	struct stat st;
@@ -264,12 +270,82 @@ static struct err *export(struct build *b, void **ret, size_t *ret_len)
 		return err_sys(-r, "compile seccomp filter");
 	if (fstat(fd, &st) < 0)
 		return err_sys(errno, "seccomp filter");
-	TRY_MSG(try_alloc(head + (size_t)st.st_size, BYTES_MAX, &buf), "seccomp filter");
-	memcpy(buf, stub, head);
-	if (pread(fd, (char *)buf + head, (size_t)st.st_size, 0) != st.st_size)
+	TRY_MSG(try_alloc((size_t)st.st_size, BYTES_MAX, &buf), "seccomp filter");
+	if (pread(fd, buf, (size_t)st.st_size, 0) != st.st_size)
 		return err_sys(errno ? errno : EIO, "read seccomp filter");
-	*ret = TAKE(buf);
-	*ret_len = head + (size_t)st.st_size;
+	ret->code = TAKE(buf);
+	ret->n = (size_t)st.st_size / sizeof(struct sock_filter);
+	return NULL;
+}
+
+/* A context with all rules, or those of special system calls only. */
+static struct err *fill(struct build *b, bool only_special)
+{
+	if (b->ctx)
+		seccomp_release(b->ctx);
+	b->only_special = only_special;
+	b->ctx = seccomp_init(b->fallback);
+	if (!b->ctx)
+		return err_new(ERR_INVALID, "libseccomp refuses the default action");
+	TRY(add_arches(b));
+	return add_entries(b);
+}
+
+static bool answers_enosys(const struct build *b)
+{
+	return b->fallback == SCMP_ACT_ERRNO(EPERM);
+}
+
+static size_t abis_of(const struct build *b, struct compact_abi *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
+		if (b->uses[i])
+			out[n++] = (struct compact_abi) {
+				.arch = arches[i].audit,
+				.bit = arches[i].bit,
+				.last = b->last[i] < 0 ? NR_MAX : (uint32_t)b->last[i],
+				.has_later = answers_enosys(b) && b->last[i] >= 0,
+				.later = SECCOMP_RET_ERRNO | ENOSYS,
+			};
+	return n;
+}
+
+/* The full program with the stub in front: long, but always right. */
+static void make_full(const struct build *b, struct bpf_program *p)
+{
+	struct sock_filter stub[STUB_MAX];
+	size_t n = answers_enosys(b) ? make_stub(b, stub) : 0;
+	struct sock_filter *all = xcalloc(n + p->n, sizeof(*all));
+
+	memcpy(all, stub, n * sizeof(*all));
+	memcpy(all + n, p->code, p->n * sizeof(*all));
+	free(p->code);
+	*p = (struct bpf_program) { all, n + p->n };
+}
+
+/* Make @p, the full program, a shorter one where that can be. */
+static struct err *shorten(struct build *b, struct bpf_program *p)
+{
+	struct compact_abi abis[ARRAY_SIZE(arches)];
+	struct bpf_program tail = { 0 }, made = { 0 };
+	struct compact c = { .abis = abis, .full = p, .tail = &tail };
+
+	c.n_abis = abis_of(b, abis);
+	TRY(fill(b, true));
+	TRY(export(b, &tail));
+
+	OWN(err) struct err *e = compact_make(&c, &made);
+
+	free(tail.code);
+	if (e || made.n >= p->n) {
+		free(made.code);
+		make_full(b, p);
+		return NULL;
+	}
+	free(p->code);
+	*p = made;
 	return NULL;
 }
 
@@ -277,6 +353,8 @@ struct err *seccomp_compile(const json_t *profile, const struct strv *caps, void
 			    size_t *ret_len)
 {
 	OWN(build) struct build b = { .profile = profile, .context = { .caps = caps } };
+	struct bpf_program p = { 0 };
+	struct err *e;
 
 	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
 		b.last[i] = -1;
@@ -285,14 +363,16 @@ struct err *seccomp_compile(const json_t *profile, const struct strv *caps, void
 	TRY(find_machine(&b));
 	TRY(rule_action(jx_str(profile, "defaultAction", NULL),
 			(unsigned)jx_int(profile, "defaultErrnoRet", EPERM), &b.fallback));
-	b.ctx = seccomp_init(b.fallback);
-	if (!b.ctx)
-		return err_new(ERR_INVALID, "libseccomp refuses the default action");
-	/* A tree of comparisons and not a list of four hundred. */
-	seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 1);
-	TRY(add_arches(&b));
-	TRY(add_entries(&b));
-	return export(&b, ret, ret_len);
+	TRY(fill(&b, false));
+	TRY(export(&b, &p));
+	e = shorten(&b, &p);
+	if (e) {
+		free(p.code);
+		return e;
+	}
+	*ret = p.code;
+	*ret_len = p.n * sizeof(*p.code);
+	return NULL;
 }
 
 static struct err *load_profile(const json_t *profile, json_t **ret)

@@ -5,8 +5,12 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "seccomp/bpf.h"
 #include "util/mem.h"
 #include "util/test.h"
 
@@ -14,62 +18,22 @@
 #define DENY  (SECCOMP_RET_ERRNO | EPERM)
 #define NOSYS (SECCOMP_RET_ERRNO | ENOSYS)
 
-struct program {
-	struct sock_filter *code;
-	size_t n;
-};
-
-static uint32_t load(const struct seccomp_data *d, uint32_t at)
+static uint32_t run(const struct bpf_program *p, const struct seccomp_data *d)
 {
-	uint32_t v;
+	uint64_t args[6];
+	struct bpf_call call = { .arch = d->arch, .nr = (uint32_t)d->nr, .args = args };
+	uint32_t answer = 0;
 
-	assert_true(at + sizeof(v) <= sizeof(*d));
-	memcpy(&v, (const char *)d + at, sizeof(v));
-	return v;
+	memcpy(args, d->args, sizeof(args));
+	assert_int_equal(bpf_run(p, &call, &answer), BPF_ANSWERED);
+	return answer;
 }
 
-static bool jumps(uint16_t code, uint32_t a, uint32_t k)
-{
-	if (BPF_OP(code) == BPF_JEQ)
-		return a == k;
-	if (BPF_OP(code) == BPF_JGT)
-		return a > k;
-	if (BPF_OP(code) == BPF_JGE)
-		return a >= k;
-	assert_int_equal(BPF_OP(code), BPF_JSET);
-	return a & k;
-}
-
-/* What the kernel would answer; the few instructions that seccomp programs have. */
-static uint32_t run(const struct program *p, const struct seccomp_data *d)
-{
-	uint32_t a = 0;
-
-	for (size_t pc = 0; pc < p->n; pc++) {
-		const struct sock_filter *i = &p->code[pc];
-
-		if (BPF_CLASS(i->code) == BPF_LD)
-			a = load(d, i->k);
-		else if (BPF_CLASS(i->code) == BPF_ALU)
-			a &= i->k;
-		else if (i->code == (BPF_JMP | BPF_JA))
-			pc += i->k;
-		else if (BPF_CLASS(i->code) == BPF_JMP)
-			pc += jumps(i->code, a, i->k) ? i->jt : i->jf;
-		else if (i->code == (BPF_RET | BPF_K))
-			return i->k;
-		else
-			fail_msg("instruction %#x", i->code);
-	}
-	fail_msg("program has no end");
-	return 0;
-}
-
-static struct program compile(const char *profile, const char *cap)
+static struct bpf_program compile(const char *profile, const char *cap)
 {
 	OWN(json) json_t *j = NULL;
 	OWN(strv) struct strv caps = { 0 };
-	struct program p = { 0 };
+	struct bpf_program p = { 0 };
 	void *bpf = NULL;
 	size_t len = 0;
 
@@ -130,7 +94,7 @@ static void the_default_profile_answers_as_docker_does(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct program p = compile(NULL, cases[i].cap);
+		struct bpf_program p = compile(NULL, cases[i].cap);
 		struct seccomp_data d = {
 			.nr = cases[i].nr,
 			.arch = AUDIT_ARCH_X86_64,
@@ -145,9 +109,44 @@ static void the_default_profile_answers_as_docker_does(void **state)
 	}
 }
 
+static void the_default_filter_is_short(void **state)
+{
+	struct bpf_program p = compile(NULL, NULL);
+
+	(void)state;
+	assert_true(p.n < 700);
+	free(p.code);
+}
+
+static void the_filter_is_one_that_the_kernel_loads(void **state)
+{
+	struct bpf_program p = compile(NULL, NULL);
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct sock_fprog prog = { .len = (unsigned short)p.n, .filter = p.code };
+
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+			_exit(1);
+		if (syscall(SYS_unshare, 0x10000000) != -1 || errno != EPERM)
+			_exit(2);
+		if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
+			_exit(3);
+		if (syscall(SYS_personality, 0xffffffff) < 0)
+			_exit(4);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	free(p.code);
+}
+
 static void programs_of_32_bits_are_filtered_by_their_own_numbers(void **state)
 {
-	struct program p = compile(NULL, NULL);
+	struct bpf_program p = compile(NULL, NULL);
 	struct seccomp_data read32 = { .nr = 3, .arch = AUDIT_ARCH_I386 };
 	struct seccomp_data mount32 = { .nr = 21, .arch = AUDIT_ARCH_I386 };
 	struct seccomp_data late32 = { .nr = 999, .arch = AUDIT_ARCH_I386 };
@@ -165,10 +164,11 @@ static void programs_of_32_bits_are_filtered_by_their_own_numbers(void **state)
 
 static void a_profile_of_the_user_is_taken_literally(void **state)
 {
-	struct program p = compile("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":"
-				   "[\"mkdir\",\"no_such_call\"],\"action\":\"SCMP_ACT_ERRNO\","
-				   "\"errnoRet\":28}]}",
-				   NULL);
+	struct bpf_program p =
+	    compile("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":"
+		    "[\"mkdir\",\"no_such_call\"],\"action\":\"SCMP_ACT_ERRNO\","
+		    "\"errnoRet\":28}]}",
+		    NULL);
 	struct seccomp_data mkdir = { .nr = SYS_mkdir, .arch = AUDIT_ARCH_X86_64 };
 	struct seccomp_data late = { .nr = 999, .arch = AUDIT_ARCH_X86_64 };
 
@@ -208,6 +208,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_default_profile_answers_as_docker_does),
+		cmocka_unit_test(the_default_filter_is_short),
+		cmocka_unit_test(the_filter_is_one_that_the_kernel_loads),
 		cmocka_unit_test(programs_of_32_bits_are_filtered_by_their_own_numbers),
 		cmocka_unit_test(a_profile_of_the_user_is_taken_literally),
 		cmocka_unit_test(what_is_no_profile_is_refused_with_a_reason),
