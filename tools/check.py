@@ -28,7 +28,7 @@ class Tally:
 
 
 def unit(tally, build, label, env=None):
-    tests = sorted(p for p in build.glob('*_test') if p.is_file())
+    tests = sorted(p for p in [*build.glob('*_test'), *build.glob('tests/fuzz/*_test')] if p.is_file())
     if not tests:
         tally.add(failed=1, what=f'{label}: no test program in {build}')
     for exe in tests:

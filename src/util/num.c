@@ -133,7 +133,11 @@ struct err *num_parse_duration(const char *text, int64_t *ret_ns)
 		if (unit == p || !ns)
 			return err_new(ERR_INVALID,
 				       "\"%.64s\" is not a duration; write 10s, 5m or 1h30m", text);
-		total += micro * ns / 1000000;
+		/* Compared before they are multiplied, which could overflow. */
+		if (micro <= (__int128)INT64_MAX * 1000000 / ns)
+			total += micro * ns / 1000000;
+		else
+			total = (__int128)INT64_MAX + 1;
 		if (total > INT64_MAX)
 			return err_new(ERR_INVALID, "\"%.64s\" is too long", text);
 		p = unit + len;
