@@ -287,6 +287,36 @@ def test_a_port_has_one_owner_until_it_is_unpublished(host):
     assert TABLE not in host.run("nft", "list", "tables")
 
 
+CLOSED = "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; " \
+         "oifname \"other\" accept; }; }"
+
+
+def forward(host):
+    return host.run("nft", "list", "chain", "ip", "filter", "FORWARD")
+
+
+def test_a_closed_forward_chain_lets_ours_pass_and_is_given_back(host):
+    """Docker and firewalls set FORWARD to drop; with br_netfilter that holds on the bridge too."""
+    a, b = host.instance("veth"), host.instance("veth")
+    b.serve("tcp", 80)
+    host.outside.serve("tcp", 7)
+    host.publish("tcp", "0.0.0.0", 8080, b, 80)
+    host.run("nft", CLOSED)
+    before = forward(host)
+    assert a.ask("tcp", "192.0.2.1", 7) is None, "the chain is not closed"
+    for _ in range(2):
+        host.tool("nft-setup", TABLE, "10.88.0.0/16", BRIDGE)
+        host.publish("tcp", "0.0.0.0", 8080, b, 80)
+        assert a.ask("tcp", "192.0.2.1", 7) == "192.0.2.2"
+        assert a.ask("tcp", b.address, 80) == a.address
+        assert host.outside.ask("tcp", "192.0.2.2", 8080) == "192.0.2.1"
+        assert forward(host).count(f"hostel {TABLE}") == 3
+    host.outside.run("ip", "route", "add", "10.88.0.0/16", "via", "192.0.2.2")
+    assert host.outside.ask("tcp", b.address, 80) is None, "what was not published stays closed"
+    host.tool("nft-teardown", TABLE)
+    assert forward(host) == before
+
+
 def test_an_instance_cannot_reach_the_hosts_loopback(host):
     """route_localnet, which publishing on loopback needs, must not open 127.0.0.1 to instances."""
     i = host.instance("veth")

@@ -14,6 +14,7 @@
 struct nft {
 	struct nft_ctx *ctx;
 	char *table;
+	char *bridge; /* NULL before nft_setup() */
 };
 
 /* ---- text; pure ---- */
@@ -117,6 +118,50 @@ void nft_ruleset_text(const char *t, const char *subnet, const char *bridge, str
 	    bridge, subnet, subnet, bridge);
 }
 
+/* ---- a closed forward chain of others; pure ---- */
+
+bool nft_forward_is_closed(const char *listing)
+{
+	return strstr(listing, "policy drop;") != NULL;
+}
+
+/* The handle at the end of a line that carries our comment; 0: none. */
+static long own_handle(const char *line, size_t len, const char *mark)
+{
+	OWN(mem) char *text = xstrndup(line, len);
+	const char *comment = strstr(text, mark);
+	const char *handle = comment ? strstr(comment, "# handle ") : NULL;
+
+	return handle ? strtol(handle + strlen("# handle "), NULL, 10) : 0;
+}
+
+static void add_deletions(const char *mark, const char *listing, struct str *s)
+{
+	for (const char *at = listing; *at;) {
+		size_t len = strcspn(at, "\n");
+		long handle = own_handle(at, len, mark);
+
+		if (handle > 0)
+			str_addf(s, "delete rule " FORWARD_CHAIN " handle %ld\n", handle);
+		at += len + (at[len] != '\0');
+	}
+}
+
+void nft_forward_text(const char *table, const char *bridge, const char *listing, struct str *s)
+{
+	OWN(mem) char *mark = xasprintf("comment \"hostel %s\"", table);
+
+	add_deletions(mark, listing, s);
+	if (!bridge)
+		return;
+	str_addf(s,
+		 "insert rule " FORWARD_CHAIN " iifname \"%s\" accept %s\n"
+		 "insert rule " FORWARD_CHAIN
+		 " oifname \"%s\" ct state established,related accept %s\n"
+		 "insert rule " FORWARD_CHAIN " oifname \"%s\" ct status dnat accept %s\n",
+		 bridge, mark, bridge, mark, bridge, mark);
+}
+
 /* ---- kernel ---- */
 
 /* The first line of what libnftables says: "/dev/stdin:1:1-5: Error: Could not …: File exists". */
@@ -144,6 +189,38 @@ static struct err *run(struct nft *n, const char *text)
 	return r ? failure(error ? error : "") : NULL;
 }
 
+/* NULL: there is no such chain. */
+static char *list_forward(struct nft *n)
+{
+	const char *text;
+	int r;
+
+	nft_ctx_output_set_flags(n->ctx, NFT_CTX_OUTPUT_HANDLE);
+	r = nft_run_cmd_from_buffer(n->ctx, "list chain " FORWARD_CHAIN);
+	nft_ctx_output_set_flags(n->ctx, 0);
+	nft_ctx_get_error_buffer(n->ctx);
+	text = nft_ctx_get_output_buffer(n->ctx);
+	return r || !text ? NULL : xstrdup(text);
+}
+
+/*
+ * Docker and most firewalls drop what is forwarded unless a rule of theirs accepts it, and one
+ * drop is final whatever our table says: there, and only there, we put rules beside theirs.
+ */
+static struct err *open_forward(struct nft *n)
+{
+	OWN(mem) char *listing = list_forward(n);
+	OWN(str) struct str s = { 0 };
+	bool is_closed = listing && nft_forward_is_closed(listing);
+
+	if (!listing)
+		return NULL;
+	nft_forward_text(n->table, is_closed ? n->bridge : NULL, listing, &s);
+	if (s.len)
+		TRY_MSG(run(n, s.buf), "chain " FORWARD_CHAIN);
+	return NULL;
+}
+
 struct err *nft_open(const char *table, struct nft **ret)
 {
 	OWN(nft) struct nft *n = NULL;
@@ -168,6 +245,7 @@ void nft_close(struct nft *n)
 	if (n->ctx)
 		nft_ctx_free(n->ctx);
 	free(n->table);
+	free(n->bridge);
 	free(n);
 }
 
@@ -191,7 +269,8 @@ struct err *nft_setup(struct nft *n, const char *subnet, const char *bridge,
 	nft_ruleset_text(n->table, subnet, bridge, &s);
 	TRY(nft_elements_text(n->table, "add", ports, n_ports, &s));
 	TRY_MSG(run(n, s.buf), "set up table %s", n->table);
-	return NULL;
+	str_set(&n->bridge, bridge);
+	return open_forward(n);
 }
 
 struct err *nft_publish(struct nft *n, const struct nft_port *ports, size_t n_ports)
@@ -218,8 +297,11 @@ struct err *nft_unpublish(struct nft *n, const struct nft_port *ports, size_t n_
 
 struct err *nft_teardown(struct nft *n)
 {
+	OWN(mem) char *listing = list_forward(n);
 	OWN(str) struct str s = { 0 };
 
+	if (listing)
+		nft_forward_text(n->table, NULL, listing, &s);
 	str_addf(&s, "add table ip %s\ndelete table ip %s\n", n->table, n->table);
 	TRY_MSG(run(n, s.buf), "remove table %s", n->table);
 	return NULL;

@@ -14,8 +14,9 @@
  *	  chain output       dstnat:           the same for the host's own programs
  *	  chain postrouting  srcnat:           masquerade what leaves the subnet; hairpin; loopback
  *
- * Not ours: a FORWARD policy of DROP in another table (iptables, Docker) drops what we let
- * through; docs/network.md says what to do then.
+ * Where a chain "ip filter FORWARD" (iptables, Docker) has a policy of drop, rules of ours are put
+ * in front of it, known by their comment "hostel NAME": a drop there is final, whatever our
+ * table says (docs/network.md).
  *
  * Lives in hosteld only.  Context: one thread; a call blocks for about a millisecond.
  */

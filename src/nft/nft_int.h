@@ -2,11 +2,28 @@
 #ifndef NFT_NFT_INT_H
 #define NFT_NFT_INT_H
 
+#include <stdbool.h>
+
 #include "nft/nft.h"
 #include "util/str.h"
 
 /** nft_ruleset_text() - the table's rules as one transaction; appended to @s.  Pure. */
 void nft_ruleset_text(const char *table, const char *subnet, const char *bridge, struct str *s);
+
+/* Where iptables (Docker, firewalls) keeps what decides over forwarded packets. */
+#define FORWARD_CHAIN "ip filter FORWARD"
+
+/** nft_forward_is_closed() - has a listed chain a policy of drop?  Pure. */
+bool nft_forward_is_closed(const char *listing);
+
+/**
+ * nft_forward_text() - commands that take our rules out of that chain, and put them in anew when
+ * @bridge is not NULL
+ * @table:   ours, by whose name the rules are known (in their comment)
+ * @listing: of the chain, with handles
+ * Pure.
+ */
+void nft_forward_text(const char *table, const char *bridge, const char *listing, struct str *s);
 
 /**
  * nft_elements_text() - one command per port, "add element ip hostel ports { tcp . 8080 :

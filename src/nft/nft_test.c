@@ -97,12 +97,56 @@ static void names_are_checked_before_they_become_rules(void **state)
 	assert_err(nft_setup(n, "x/16", "br9", NULL, 0), ERR_INVALID);
 }
 
+static const char closed[] =
+    "# Warning: table ip filter is managed by iptables-nft, do not touch!\n"
+    "table ip filter {\n"
+    "	chain FORWARD { # handle 2\n"
+    "		type filter hook forward priority filter; policy drop;\n"
+    "		oifname \"br9\" accept comment \"hostel t1\" # handle 41\n"
+    "		iifname \"br8\" accept comment \"hostel t12\" # handle 42\n"
+    "		counter packets 0 bytes 0 jump DOCKER-USER # handle 43\n"
+    "		iifname \"br9\" accept comment \"hostel t1\" # handle 44\n"
+    "	}\n"
+    "}\n";
+
+static void a_closed_forward_chain_gets_our_rules_anew(void **state)
+{
+	OWN(str) struct str s = { 0 };
+
+	(void)state;
+	assert_true(nft_forward_is_closed(closed));
+	nft_forward_text("t1", "br9", closed, &s);
+	assert_string_equal(
+	    s.buf, "delete rule ip filter FORWARD handle 41\n"
+		   "delete rule ip filter FORWARD handle 44\n"
+		   "insert rule ip filter FORWARD iifname \"br9\" accept comment \"hostel t1\"\n"
+		   "insert rule ip filter FORWARD oifname \"br9\" ct state established,related "
+		   "accept comment \"hostel t1\"\n"
+		   "insert rule ip filter FORWARD oifname \"br9\" ct status dnat accept "
+		   "comment \"hostel t1\"\n");
+}
+
+static void an_open_forward_chain_is_left_alone(void **state)
+{
+	static const char open[] =
+	    "table ip filter {\n	chain FORWARD { # handle 2\n"
+	    "type filter hook forward priority filter; policy accept;\n}\n}\n";
+	OWN(str) struct str s = { 0 };
+
+	(void)state;
+	assert_false(nft_forward_is_closed(open));
+	nft_forward_text("t1", NULL, open, &s);
+	assert_int_equal(s.len, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ruleset_is_one_transaction),
 		cmocka_unit_test(a_port_is_one_element),
 		cmocka_unit_test(nothing_but_ports_gets_into_the_text),
+		cmocka_unit_test(a_closed_forward_chain_gets_our_rules_anew),
+		cmocka_unit_test(an_open_forward_chain_is_left_alone),
 		cmocka_unit_test(names_are_checked_before_they_become_rules),
 	};
 
