@@ -257,10 +257,9 @@ class Hosteld:
         """End it and everything of it. Return: what it left by itself before force was used."""
         with contextlib.suppress(Exception):
             self.clear()
-        with contextlib.suppress(Exception):
-            self.hostel('system', 'teardown')
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.stop()
+        run(*self.argv, '--teardown')
         end = time.monotonic() + 5
         while self.leftovers() and time.monotonic() < end:
             time.sleep(0.05)

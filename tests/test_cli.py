@@ -587,7 +587,7 @@ def test_the_daemon_pages_name_every_setting_of_hosteld():
     page5 = (ROOT / 'docs/man/hosteld.json.5.scd').read_text().replace('\\', '')
     for s in settings:
         assert f'*--{s}*' in page8, s
-        if s not in ('config', 'check-config', 'help', 'version'):
+        if s not in ('config', 'check-config', 'teardown', 'help', 'version'):
             assert f'*{s.replace("-", "_")}*' in page5, s
 
 
@@ -601,3 +601,183 @@ def test_manual_pages_are_clean(page, tmp_path):
     assert p.returncode == 0, p.err
     (tmp_path / page).write_text(p.stdout)
     assert run('mandoc', '-Tlint', tmp_path / page).out == ''
+
+
+# ---- stories against the real one ----
+
+def test_a_container_from_load_to_rm(hosteld):
+    h = hosteld
+    assert re.search(r'^busybox +latest', h.ok('images'), re.M)
+    p = h.hostel('run', '--name', 'story', 'busybox', 'sh', '-c', 'echo out; echo err >&2; exit 7')
+    assert (p.returncode, p.out, p.err) == (7, 'out', 'err')
+    assert 'exited (7)' in h.ok('ps', '-a') and 'story' not in h.ok('ps')
+    p = h.hostel('logs', 'story')
+    assert (p.out, p.err) == ('out', 'err')
+    assert h.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'story') == 'exited 7'
+    assert h.ok('rm', 'story') == 'story' and 'story' not in h.ok('ps', '-a')
+
+
+@pytest.mark.parametrize('argv,code', [
+    (['sh', '-c', 'sleep 9 & kill -9 $!; wait $!'], 137), (['sh', '-c', 'exit 255'], 255), (['no-such-program'], 127), (['/etc'], 126)])
+def test_real_exit_codes(hosteld, argv, code):
+    p = hosteld.hostel('run', '--rm', 'busybox', *argv)
+    assert p.returncode == code and len(p.err.splitlines()) <= 1, p.err
+    assert hosteld.ok('ps', '-aq') == ''
+
+
+def test_stdin_flows_through_a_real_one(hosteld):
+    data = 'y' * 99 + '\n'
+    p = hosteld.hostel('run', '-i', '--rm', 'busybox', 'sh', '-c', 'cat; echo end', input=data * 5000)
+    assert p.stdout == data * 5000 + 'end\n' and p.returncode == 0, p.err
+
+
+def test_a_service_lives_is_looked_at_and_changed(hosteld):
+    h = hosteld
+    h.ok('run', '-d', '--name', 'web', '-m', '64m', '--cpus', '0.5', '-e', 'A=b', '-h', 'host7', 'busybox', 'sleep', '600')
+    line = h.ok('ps').splitlines()[1]
+    assert re.match(r'web +container +busybox(:latest)? +running +0.5 +64 MiB +10\.\d+\.\d+\.\d+ +- +root +\d+ s', line)
+    assert h.ok('exec', 'web', 'sh', '-c', 'echo $A; hostname') == 'b\nhost7'
+    assert h.hostel('exec', 'web', 'sh', '-c', 'exit 3').returncode == 3
+    assert h.hostel('exec', 'web', 'no-such').returncode == 127
+    assert h.hostel('exec', '-i', 'web', 'cat', input='typed').out == 'typed'
+    assert 'sleep 600' in h.ok('top', 'web')
+    assert re.search(r'^web +[0-9.]+% +[0-9.]+ .iB / 64 MiB', h.ok('stats', '--no-stream', 'web'), re.M)
+    h.ok('pause', 'web')
+    assert ' paused ' in h.ok('ps')
+    h.ok('unpause', 'web')
+    h.ok('update', '-m', '96m', 'web')
+    h.ok('rename', 'web', 'site')
+    assert re.search(r'^site .* 96 MiB', h.ok('ps'), re.M)
+    h.ok('stop', '-t', '0', 'site')
+    assert h.ok('wait', 'site') == '137'
+    h.ok('start', 'site')
+    h.ok('kill', '-s', 'KILL', 'site')
+
+
+def test_files_go_in_and_out(hosteld, tmp_path):
+    h = hosteld
+    h.ok('run', '-d', '--name', 'files', 'busybox', 'sleep', '600')
+    (tmp_path / 'dir/sub').mkdir(parents=True)
+    (tmp_path / 'dir/sub/one').write_text('1')
+    (tmp_path / 'two').write_text('22')
+    h.ok('cp', tmp_path / 'two', 'files:/tmp')
+    h.ok('cp', tmp_path / 'two', 'files:/tmp/renamed')
+    h.ok('cp', tmp_path / 'dir', 'files:/tmp/')
+    assert h.ok('exec', 'files', 'sh', '-c', 'cat /tmp/two /tmp/renamed /tmp/dir/sub/one') == '22221'
+    h.ok('cp', 'files:/tmp/dir', tmp_path / 'back')
+    assert (tmp_path / 'back/sub/one').read_text() == '1'
+    h.ok('cp', 'files:/tmp/two', tmp_path / 'dir')
+    assert (tmp_path / 'dir/two').read_text() == '22'
+    assert not list(tmp_path.glob('**/.hostel-cp*'))
+    assert 'A /tmp/renamed' in h.ok('diff', 'files').splitlines()
+    p = h.hostel('cp', 'files:/nowhere', tmp_path / 'x')
+    assert p.returncode == 1 and len(p.err.splitlines()) == 1
+    h.ok('export', '-o', tmp_path / 'all.tar', 'files')
+    assert 'tmp/renamed' in run('tar', '-tf', tmp_path / 'all.tar').out
+
+
+def test_a_terminal_of_a_real_one(hosteld):
+    t = Terminal([hosteld.cli, 'run', '-it', '--name', 'term', 'busybox', 'sh'], hosteld.env, 33, 99)
+    t.until('# ')
+    t.type('stty size; tty\r')
+    t.until('33 99')
+    t.until('/dev/pts/0')
+    termios.tcsetwinsize(t.fd, (44, 111))
+    time.sleep(0.3)
+    t.type('stty size\r')
+    t.until('44 111')
+    t.type('\x10\x11')
+    assert t.end() == 0 and re.search('^term .* running', hosteld.ok('ps'), re.M)
+    t = Terminal([hosteld.cli, 'attach', 'term'], hosteld.env)
+    time.sleep(0.3)
+    t.type('exit 5\r')
+    assert t.end() == 5
+
+
+def test_signals_and_logs_follow(hosteld):
+    h = hosteld
+    p = h.popen('run', '--name', 'sig', 'busybox', 'sh', '-c',
+                'trap "echo got; exit 3" TERM; echo ready; while :; do sleep 0.05; done')
+    assert p.stdout.readline() == 'ready\n'
+    logs = h.popen('logs', '-f', 'sig')
+    p.send_signal(signal.SIGTERM)
+    out, _ = p.communicate(timeout=20)
+    assert (p.returncode, out) == (3, 'got\n')
+    assert logs.communicate(timeout=20)[0] == 'ready\ngot\n'
+
+
+def test_images_tag_save_import_rmi(hosteld, tmp_path):
+    h = hosteld
+    h.ok('tag', 'busybox', 'mine:1')
+    h.ok('save', '-o', tmp_path / 'mine.tar', 'mine:1')
+    h.ok('rmi', 'mine:1')
+    assert 'mine' not in h.ok('images')
+    assert 'Loaded image: mine:1' in h.ok('load', '-i', tmp_path / 'mine.tar')
+    h.ok('rmi', 'mine:1')
+    h.ok('create', '--name', 'flat', 'busybox')
+    h.ok('export', '-o', tmp_path / 'flat.tar', 'flat')
+    h.ok('import', '-c', 'CMD ["echo", "imported"]', tmp_path / 'flat.tar', 'flat:2')
+    assert h.ok('run', '--rm', 'flat:2') == 'imported'
+    assert 'CREATED BY' in h.ok('history', 'flat:2')
+    h.ok('rm', 'flat')
+    h.ok('rmi', 'flat:2')
+
+
+def test_pull_from_a_registry(hosteld, registry, busybox_tar):
+    ref = registry.push(busybox_tar, 'lib/bb:9')
+    p = hosteld.hostel('run', '--rm', ref, 'echo', 'pulled')
+    assert (p.returncode, p.out) == (0, 'pulled'), p.err
+    assert f'{ref} is not here yet; fetching it' in p.err
+    hosteld.ok('rmi', ref)
+
+
+def test_volumes(hosteld):
+    h = hosteld
+    assert h.ok('volume', 'create', 'data') == 'data'
+    h.ok('run', '--rm', '-v', 'data:/srv', 'busybox', 'sh', '-c', 'echo kept > /srv/f')
+    assert h.ok('run', '--rm', '-v', 'data:/srv:ro', 'busybox', 'cat', '/srv/f') == 'kept'
+    assert 'data' in h.ok('volume', 'ls', '-q').split()
+    assert json.loads(h.ok('volume', 'inspect', 'data'))[0]['Name'] == 'data'
+    h.ok('volume', 'rm', 'data')
+
+
+def test_a_full_host_says_what_it_waits_for_and_an_ordinary_run_goes_through(new_hosteld, busybox_tar):
+    h = new_hosteld('--memory-total', '1g', '--cpus-total', '2')
+    h.ok('load', '-q', '-i', busybox_tar)
+    h.ok('run', '-d', '--name', 'holder', '-m', '500m', 'busybox', 'sleep', '600')
+    p = h.hostel('run', '-d', '--name', 'waiter', '-m', '400m', 'busybox', 'echo', 'later')
+    assert p.returncode == 0 and p.err.startswith('queued: memory: needs 400 MiB, '), p.err
+    assert re.search(r'^waiter +container +400 MiB|^waiter ', h.ok('queue'), re.M)
+    assert re.search(r'^waiter .* queued \(memory: needs 400 MiB, .* held by holder', h.ok('ps'), re.M)
+    assert h.ok('run', '--rm', 'busybox', 'echo', 'hi') == 'hi'
+    p = h.hostel('run', '--no-wait', '-m', '400m', 'busybox', 'true')
+    assert p.returncode == 125 and 'memory: needs 400 MiB' in p.err and len(p.err.splitlines()) == 1
+    p = h.hostel('run', '--rm', '--wait-timeout', '1s', '-m', '400m', 'busybox', 'true')
+    assert p.returncode == 125 and 'memory: needs 400 MiB' in p.err
+    w = h.popen('run', '--rm', '--name', 'ctrlc', '-m', '400m', 'busybox', 'true')
+    wait_for(lambda: 'ctrlc' in h.ok('queue'))
+    w.send_signal(signal.SIGINT)
+    w.communicate(timeout=10)
+    assert w.returncode == 130
+    wait_for(lambda: 'ctrlc' not in h.ok('ps', '-a'))
+    p = h.hostel('run', '-m', '4g', 'busybox', 'true')
+    assert p.returncode == 125 and '4 GiB' in p.err, 'more than there is at all is refused'
+    h.ok('rm', '-f', 'holder')
+    assert h.ok('wait', 'waiter') == '0' and h.ok('logs', 'waiter') == 'later'
+    assert re.search(r'R_total +8 +', h.ok('resources')) and 'T_wait' in h.ok('accounting')
+
+
+def test_kill_9_of_the_daemon_disturbs_no_session_and_no_waiting_run(new_hosteld, busybox_tar):
+    h = new_hosteld('--memory-total', '1g')
+    h.ok('load', '-q', '-i', busybox_tar)
+    running = h.popen('run', '--rm', '-m', '500m', 'busybox', 'sh', '-c', 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done; exit 9')
+    assert running.stdout.readline() == '1\n'
+    waiting = h.popen('run', '-m', '400m', 'busybox', 'echo', 'at last')
+    wait_for(lambda: h.ok('queue', '-q'))
+    h.kill()
+    time.sleep(0.5)
+    h.start()
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (9, '2\n3\n4\n5\n6\n'), err
+    out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out) == (0, 'at last\n'), err

@@ -122,6 +122,14 @@ static struct err *unpack(struct cli *c, struct hostel_reply *r, const char *fol
 	return e ? e : ended;
 }
 
+static struct err *run_tool(const char *path, const char *const *argv)
+{
+	const int fds[] = { -1, -1, -1 };
+
+	return spawn_run(
+	    &(struct spawn) { .path = path, .argv = words(argv), .fds = fds, .n_fds = 3 }, NULL);
+}
+
 static bool is_folder(const char *path)
 {
 	struct stat st;
@@ -133,7 +141,7 @@ static void remove_tree(const char *path)
 {
 	const char *const argv[] = { "rm", "-rf", "--", path, NULL };
 
-	err_free(spawn_run(&(struct spawn) { .path = "/bin/rm", .argv = words(argv) }, NULL));
+	err_free(run_tool("/bin/rm", argv));
 }
 
 /* Move the one entry of @tmp to its place. */
@@ -148,9 +156,9 @@ static struct err *settle(const char *tmp, const char *base, const char *target)
 	if (errno == ENOTEMPTY || errno == EEXIST) {
 		const char *const merge[] = { "cp", "-a", "-T", "--", from, to, NULL };
 
-		return spawn_run(&(struct spawn) { .path = "/bin/cp", .argv = words(merge) }, NULL);
+		return run_tool("/bin/cp", merge);
 	}
-	return spawn_run(&(struct spawn) { .path = "/bin/mv", .argv = words(argv) }, NULL);
+	return run_tool("/bin/mv", argv);
 }
 
 static struct err *copy_out(struct cli *c, const char *ref, const char *path, const char *target)

@@ -42,6 +42,7 @@ void session_drop(struct session *s)
 	hostel_reply_close(TAKE(s->wait));
 	str_done(&s->wait_body);
 	str_done(&s->start_text);
+	s->wait_lost = false;
 	s->stream_ended = s->shut_done = false;
 }
 
@@ -94,6 +95,7 @@ struct err *session_wait(struct session *s, const char *id, const char *conditio
 {
 	OWN(mem) char *path = cli_path("/containers/%s/wait?condition=%s", id, condition);
 
+	s->wants_removed = !strcmp(condition, "removed");
 	return cli_send(s->c,
 			&(struct hostel_request) { .method = "POST", .path = path, .no_reuse = 1 },
 			&s->wait);
@@ -264,7 +266,21 @@ static void read_wait(struct session *s)
 		return;
 	}
 	parse_wait(s);
+	s->wait_lost = s->status < 0;
 	hostel_reply_close(TAKE(s->wait));
+}
+
+/* An instance run with --rm is gone soon after its end, and its exit code with it. */
+static void wait_again(struct session *s)
+{
+	struct err *e;
+
+	if (!s->wait_lost || !s->is_started)
+		return;
+	str_done(&s->wait_body);
+	e = session_wait(s, s->id, s->wants_removed ? "removed" : "not-running");
+	s->wait_lost = e && err_kind(e) == ERR_UNAVAILABLE;
+	err_free(e);
 }
 
 /* ---- streams ---- */
@@ -380,7 +396,7 @@ static void set_polls(struct session *s, struct pollfd *p)
 
 static int next_timeout(const struct session *s)
 {
-	return s->reason.len || s->status >= 0 ? 100 : -1;
+	return s->reason.len || s->status >= 0 || s->wait_lost ? 100 : -1;
 }
 
 /* Wait for events; bytes that were read ahead are not seen by poll(2). */
@@ -448,6 +464,7 @@ enum session_end session_run(struct session *s)
 	while (end == SESSION_ENDED && !is_over(s)) {
 		struct pollfd p[P_COUNT];
 
+		wait_again(s);
 		set_polls(s, p);
 		if (wait_events(s, p))
 			end = handle(s, p);

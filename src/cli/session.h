@@ -47,6 +47,8 @@ struct session {
 	struct str reason;                /* of the wait in the queue */
 	int64_t asked_ns, shown_ns, ended_ns;
 	bool is_line_shown;
+	bool wait_lost; /* the daemon went away: ask again soon, before the instance is gone */
+	bool wants_removed;
 };
 
 /** session_init() - an empty session; signals go to it from now on */
