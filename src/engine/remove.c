@@ -17,9 +17,10 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-#define SWEEP_ENTRIES 64        /* more than these are a worker's job */
-#define SWEEP_BYTES   (1 << 20) /* and so are big files */
-#define SWEEP_DEPTH   6
+#define SWEEP_ENTRIES  64        /* more than these are a worker's job */
+#define SWEEP_BYTES    (1 << 20) /* and so are big files */
+#define SWEEP_LATER_NS (20 * INT64_C(1000000))
+#define SWEEP_DEPTH    6
 
 /* ---- trash ---- */
 
@@ -49,7 +50,7 @@ void trash_later(struct engine *e)
 	if (!e->sweep)
 		e->sweep = loop_timer_new(e->loop, on_sweep, e);
 	if (!e->is_sweeping)
-		loop_timer_start(e->sweep, 0);
+		loop_timer_start(e->sweep, SWEEP_LATER_NS); /* after the answer */
 }
 
 /* One entry of a folder; false: too much for here. */

@@ -11,7 +11,8 @@
 
 struct loop {
 	uv_loop_t uv;
-	uv_check_t check;
+	uv_check_t check;     /* after the descriptors of a turn */
+	uv_prepare_t prepare; /* after its timers, which may have changed something too */
 	void (*turn)(void *arg);
 	void *turn_arg;
 };
@@ -51,12 +52,20 @@ static void free_handle(uv_handle_t *h)
 	free(h->data);
 }
 
-static void on_check(uv_check_t *c)
+static void turn(struct loop *l)
 {
-	struct loop *l = c->data;
-
 	if (l->turn)
 		l->turn(l->turn_arg);
+}
+
+static void on_check(uv_check_t *c)
+{
+	turn(c->data);
+}
+
+static void on_prepare(uv_prepare_t *p)
+{
+	turn(p->data);
 }
 
 struct err *loop_new(struct loop **ret)
@@ -72,6 +81,10 @@ struct err *loop_new(struct loop **ret)
 	l->check.data = l;
 	uv_check_start(&l->check, on_check);
 	uv_unref((uv_handle_t *)&l->check);
+	uv_prepare_init(&l->uv, &l->prepare);
+	l->prepare.data = l;
+	uv_prepare_start(&l->prepare, on_prepare);
+	uv_unref((uv_handle_t *)&l->prepare);
 	*ret = l;
 	return NULL;
 }
@@ -81,6 +94,7 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	uv_close((uv_handle_t *)&l->check, NULL);
+	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_run(&l->uv, UV_RUN_NOWAIT); /* closing callbacks free their objects */
 	if (uv_loop_close(&l->uv) == UV_EBUSY)
 		uv_run(&l->uv, UV_RUN_NOWAIT);
