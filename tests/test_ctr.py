@@ -619,6 +619,69 @@ def test_a_frozen_container_can_be_killed(run):
     assert c.exited()['code'] == 137
 
 
+# ---- network ----
+
+@pytest.fixture
+def bridge():
+    name = f'hct{os.getpid()}'
+    if not shutil.which('ip'):
+        pytest.skip('no ip')
+    subprocess.run(['ip', 'link', 'add', name, 'type', 'bridge'], check=True)
+    subprocess.run(['ip', 'addr', 'add', '10.199.77.1/24', 'dev', name], check=True)
+    subprocess.run(['ip', 'link', 'set', name, 'up'], check=True)
+    yield name
+    subprocess.run(['ip', 'link', 'del', name], check=True)
+
+
+def net(bridge, host_ifname, last, **more):
+    def change(plan):
+        plan['host']['net'] = {'mode': 'bridge', 'bridge': bridge, 'ifname': 'eth0', 'host_ifname': host_ifname,
+                               'mac': f'02:42:0a:c7:4d:{last:02x}', 'address': f'10.199.77.{last}/24', 'gateway': '10.199.77.1',
+                               'mtu': 1500, **more}
+    return change
+
+
+def links():
+    """Ours: named after the pid."""
+    return {p.name for p in pathlib.Path('/sys/class/net').iterdir() if str(os.getpid()) in p.name}
+
+
+@pytest.mark.parametrize('more', [{}, {'egress_bps': 10 ** 8, 'ingress_bps': 10 ** 8}])
+def test_a_link_to_the_bridge(run, bridge, more):
+    before = links()
+    c = run('sh', '-c', 'cat /proc/net/route /sys/class/net/eth0/address /sys/class/net/lo/operstate; sleep 60',
+            plan=net(bridge, f'hx{os.getpid()}', 5, **more), spec={'NetworkMode': 'bridge'})
+    c.started()
+    c.until('unknown')
+    assert '02:42:0a:c7:4d:05' in c.out() and 'eth0\t00000000\t014DC70A' in c.out()
+    assert f'hx{os.getpid()}' in links()
+    r = subprocess.run(['ping', '-c', '1', '-W', '3', '10.199.77.5'], capture_output=True) if shutil.which('ping') else None
+    assert not r or r.returncode == 0
+    c.close()
+    end = time.monotonic() + 3
+    while links() != before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert links() == before
+
+
+def test_a_missing_bridge_fails_the_start_and_leaves_nothing(run):
+    before = links()
+    c = run('true', plan=net('nosuchbr', f'hx{os.getpid()}', 5), spec={'NetworkMode': 'bridge'})
+    with pytest.raises(Failed, match='nosuchbr'):
+        c.started()
+    assert links() == before and not ctrlib.cgroup_dirs(c.cgroup)
+
+
+def test_undo_takes_the_link_too(run, bridge):
+    before = links()
+    c = run('sleep', '60', plan=net(bridge, f'hx{os.getpid()}', 6, egress_bps=10 ** 8), spec={'NetworkMode': 'bridge'})
+    c.started()
+    c.driver.kill()
+    c.driver.wait()
+    subprocess.run([ctrlib.DRIVER, 'undo', str(c.state)], check=True)
+    assert links() == before
+
+
 # ---- --init ----
 
 def with_init(run, *cmd, **options):
