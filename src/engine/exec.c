@@ -188,8 +188,10 @@ struct err *engine_exec_start(struct engine *e, const char *exec_id, const struc
 	request = shim_request(x, a);
 	x->is_started = true;
 	x->ticket = ticket_new(e, NULL, TICKET_OTHER, done);
-	shim_conn_exec(x->i->conn, &request, TAKE_FD(file), TAKE_FD(client), a ? a->pre : NULL,
-		       a ? a->pre_len : 0, (struct shim_done) { on_taken, e });
+	shim_conn_exec(
+	    x->i->conn, &request, TAKE_FD(file),
+	    &(struct shim_client) { TAKE_FD(client), a ? a->pre : NULL, a ? a->pre_len : 0 },
+	    (struct shim_done) { on_taken, e });
 	exec_emit(x, "exec_start");
 	return NULL;
 }

@@ -70,7 +70,8 @@ struct err *engine_attach(struct engine *e, struct instance *i, const struct eng
 	TRY(attach_how(i, a, &how));
 	instance_emit(i, "attach", NULL);
 	if (i->conn && i->is_started_sent && instance_is_alive(i))
-		shim_conn_attach(i->conn, &how, TAKE_FD(fd), a->pre, a->pre_len,
+		shim_conn_attach(i->conn, &how,
+				 &(struct shim_client) { TAKE_FD(fd), a->pre, a->pre_len },
 				 (struct shim_done) { on_attached, NULL });
 	else
 		park(i, TAKE_FD(fd), &how, a);
@@ -85,7 +86,8 @@ void streams_hand_over(struct instance *i)
 		shim_conn_resize(i->conn, NULL, i->rows, i->cols,
 				 (struct shim_done) { NULL, NULL });
 	while ((p = TAILQ_FIRST(&i->parked))) {
-		shim_conn_attach(i->conn, &p->how, TAKE_FD(p->fd), p->pre, p->pre_len,
+		shim_conn_attach(i->conn, &p->how,
+				 &(struct shim_client) { TAKE_FD(p->fd), p->pre, p->pre_len },
 				 (struct shim_done) { on_attached, NULL });
 		parked_free(i, p);
 	}

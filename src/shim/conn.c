@@ -110,6 +110,8 @@ static void lose(struct shim_conn *c)
 		c->events->lost(c->arg);
 }
 
+/* ---- what comes ---- */
+
 static void on_reply(struct shim_conn *c, const struct shim_msg *m, const char *text)
 {
 	struct request *r = take_request(c, m->seq);
@@ -123,11 +125,18 @@ static void on_reply(struct shim_conn *c, const struct shim_msg *m, const char *
 	complete(r, e, text);
 }
 
-static void on_client(struct shim_conn *c, const struct shim_msg *m)
+static void on_hello(struct shim_conn *c, const struct shim_msg *m, const char *text)
 {
-	if (c->events->client)
-		c->events->client(c->arg, m->type, m->body.exec_event.exec_id,
-				  (uint32_t)m->body.exec_event.code);
+	(void)text;
+	if (c->events->hello)
+		c->events->hello(c->arg, &m->body.hello);
+}
+
+static void on_started(struct shim_conn *c, const struct shim_msg *m, const char *text)
+{
+	(void)text;
+	if (c->events->started)
+		c->events->started(c->arg, &m->body.started);
 }
 
 static void on_failed(struct shim_conn *c, const struct shim_msg *m, const char *text)
@@ -140,46 +149,49 @@ static void on_failed(struct shim_conn *c, const struct shim_msg *m, const char 
 		c->events->failed(c->arg, (enum err_kind)kind, text);
 }
 
+static void on_exited(struct shim_conn *c, const struct shim_msg *m, const char *text)
+{
+	if (c->events->exited)
+		c->events->exited(c->arg, &m->body.exited, text);
+}
+
+static void on_oom(struct shim_conn *c, const struct shim_msg *m, const char *text)
+{
+	(void)m;
+	(void)text;
+	if (c->events->oom)
+		c->events->oom(c->arg);
+}
+
+static void on_exec(struct shim_conn *c, const struct shim_msg *m, const char *text)
+{
+	if (c->events->exec)
+		c->events->exec(c->arg, (enum shim_msg_type)m->type, &m->body.exec_event, text);
+}
+
+static void on_client(struct shim_conn *c, const struct shim_msg *m, const char *text)
+{
+	(void)text;
+	if (c->events->client)
+		c->events->client(c->arg, (enum shim_msg_type)m->type, m->body.exec_event.exec_id,
+				  (uint32_t)m->body.exec_event.code);
+}
+
+/* Requests, and events of a newer shim, have no row. */
 static void dispatch(struct shim_conn *c, const struct shim_msg *m, const char *text)
 {
-	const struct shim_events *ev = c->events;
+	static void (*const handlers[])(struct shim_conn *, const struct shim_msg *,
+					const char *) = {
+		[SHIM_HELLO] = on_hello,         [SHIM_REPLY] = on_reply,
+		[SHIM_STARTED] = on_started,     [SHIM_FAILED] = on_failed,
+		[SHIM_EXITED] = on_exited,       [SHIM_OOM] = on_oom,
+		[SHIM_EXEC_STARTED] = on_exec,   [SHIM_EXEC_FAILED] = on_exec,
+		[SHIM_EXEC_EXITED] = on_exec,    [SHIM_DETACHED] = on_client,
+		[SHIM_ATTACH_ENDED] = on_client,
+	};
 
-	switch (m->type) {
-	case SHIM_REPLY:
-		on_reply(c, m, text);
-		break;
-	case SHIM_HELLO:
-		if (ev->hello)
-			ev->hello(c->arg, &m->body.hello);
-		break;
-	case SHIM_STARTED:
-		if (ev->started)
-			ev->started(c->arg, &m->body.started);
-		break;
-	case SHIM_FAILED:
-		on_failed(c, m, text);
-		break;
-	case SHIM_EXITED:
-		if (ev->exited)
-			ev->exited(c->arg, &m->body.exited, text);
-		break;
-	case SHIM_OOM:
-		if (ev->oom)
-			ev->oom(c->arg);
-		break;
-	case SHIM_EXEC_STARTED:
-	case SHIM_EXEC_FAILED:
-	case SHIM_EXEC_EXITED:
-		if (ev->exec)
-			ev->exec(c->arg, (enum shim_msg_type)m->type, &m->body.exec_event, text);
-		break;
-	case SHIM_DETACHED:
-	case SHIM_ATTACH_ENDED:
-		on_client(c, m);
-		break;
-	default: /* of a newer shim */
-		break;
-	}
+	if (m->type < ARRAY_SIZE(handlers) && handlers[m->type])
+		handlers[m->type](c, m, text);
 }
 
 /* One packet. Returns false when there is none left, or the connection is lost. */
@@ -339,29 +351,31 @@ void shim_conn_start(struct shim_conn *c, struct shim_done done)
 	submit(c, request_new(c, done), &(struct shim_msg) { .type = SHIM_START });
 }
 
-uint32_t shim_conn_attach(struct shim_conn *c, const struct shim_attach *a, int client_fd,
-			  const void *early, size_t early_len, struct shim_done done)
+uint32_t shim_conn_attach(struct shim_conn *c, const struct shim_attach *a,
+			  const struct shim_client *client, struct shim_done done)
 {
 	struct request *r = request_new(c, done);
 
-	add_fd(r, client_fd);
-	return submit(
-	    c, r,
-	    &(struct shim_msg) {
-		.type = SHIM_ATTACH, .body.attach = *a, .tail = early, .tail_len = early_len });
+	add_fd(r, client->fd);
+	return submit(c, r,
+		      &(struct shim_msg) { .type = SHIM_ATTACH,
+					   .body.attach = *a,
+					   .tail = client->early,
+					   .tail_len = client->early_len });
 }
 
 uint32_t shim_conn_exec(struct shim_conn *c, const struct shim_exec *x, int process_fd,
-			int client_fd, const void *early, size_t early_len, struct shim_done done)
+			const struct shim_client *client, struct shim_done done)
 {
 	struct request *r = request_new(c, done);
 
 	add_fd(r, process_fd);
-	add_fd(r, client_fd);
-	return submit(
-	    c, r,
-	    &(struct shim_msg) {
-		.type = SHIM_EXEC, .body.exec = *x, .tail = early, .tail_len = early_len });
+	add_fd(r, client->fd);
+	return submit(c, r,
+		      &(struct shim_msg) { .type = SHIM_EXEC,
+					   .body.exec = *x,
+					   .tail = client->early,
+					   .tail_len = client->early_len });
 }
 
 static void put_id(char slot[SHIM_EXEC_ID_MAX + 1], const char *exec_id)

@@ -59,32 +59,36 @@ struct err *shim_conn_open(struct loop *l, const char *run_dir, const struct shi
 /** shim_conn_close() - drop the connection; completions that wait are forgotten, not called */
 void shim_conn_close(struct shim_conn *c);
 
+/* OWN(shim_conn) */
 DEFINE_OWN(shim_conn, shim_conn_close)
 
 /** shim_conn_start() - begin; the outcome is an event, the completion says only that it begins */
 void shim_conn_start(struct shim_conn *c, struct shim_done done);
 
+/* A client's socket, handed over with what was read from it already, beyond its request. */
+struct shim_client {
+	int fd; /* consumed; -1: nobody is attached (exec only) */
+	const void *early;
+	size_t early_len;
+};
+
 /**
  * shim_conn_attach() - hand a client's socket over
- * @a:         streams and detach keys
- * @client_fd: consumed
- * @early:     what was read from the client already, beyond its request
- * Return: the client's number in the client event.  Bytes that do not fit one message
+ * @a: streams and detach keys
+ * Return: the client's number in the client event.  Early bytes that do not fit one message
  *         (about 64 KB) fail the completion with ERR_LIMIT.
  */
-uint32_t shim_conn_attach(struct shim_conn *c, const struct shim_attach *a, int client_fd,
-			  const void *early, size_t early_len, struct shim_done done);
+uint32_t shim_conn_attach(struct shim_conn *c, const struct shim_attach *a,
+			  const struct shim_client *client, struct shim_done done);
 
 /**
  * shim_conn_exec() - begin a further process
  * @x:          its name, size, and how its client is attached
  * @process_fd: file with the OCI process object (see backend/payload.h), consumed
- * @client_fd:  consumed; -1: nobody is attached
- * @early:      as above
  * Return: the client's number.
  */
 uint32_t shim_conn_exec(struct shim_conn *c, const struct shim_exec *x, int process_fd,
-			int client_fd, const void *early, size_t early_len, struct shim_done done);
+			const struct shim_client *client, struct shim_done done);
 
 /** shim_conn_signal() - to the payload (@exec_id NULL) or to an exec's process */
 void shim_conn_signal(struct shim_conn *c, const char *exec_id, int signum, struct shim_done done);

@@ -174,8 +174,9 @@ static void requests_are_sent_with_their_descriptors_and_answered(void **state)
 	uint32_t seq;
 
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	seq = shim_conn_attach(f->conn, &(struct shim_attach) { .streams = SHIM_STDOUT }, p[1],
-			       "early", 5, (struct shim_done) { on_done, f });
+	seq = shim_conn_attach(f->conn, &(struct shim_attach) { .streams = SHIM_STDOUT },
+			       &(struct shim_client) { p[1], "early", 5 },
+			       (struct shim_done) { on_done, f });
 	m = hear(f, buf, fds);
 	assert_int_equal(m.type, SHIM_ATTACH);
 	assert_int_equal(m.seq, seq);
@@ -242,7 +243,8 @@ static void more_than_one_message_holds_is_refused(void **state)
 	OWN(mem) char *big = xcalloc(1, SHIM_MSG_MAX);
 	struct shim_attach a = { 0 };
 
-	shim_conn_attach(f->conn, &a, dup(0), big, SHIM_MSG_MAX, (struct shim_done) { on_done, f });
+	shim_conn_attach(f->conn, &a, &(struct shim_client) { dup(0), big, SHIM_MSG_MAX },
+			 (struct shim_done) { on_done, f });
 	assert_seen(f, "done:65536 bytes are too many for one message: ");
 }
 

@@ -28,6 +28,8 @@ struct link_events {
 
 /** link_new() - accept connections on @listen_fd (borrowed) */
 struct link *link_new(struct poller *p, int listen_fd, const struct link_events *events, void *arg);
+
+/** link_free() - close the connection too; NULL is fine */
 void link_free(struct link *l);
 
 /** link_is_open() - is a daemon connected? */

@@ -30,7 +30,11 @@ enum log_next {
 /** log_reader_new() - @dir: the log's folder; one without any log reads as empty */
 struct err *log_reader_new(const char *dir, const struct log_query *q,
 			   struct log_reader **ret) MUST_USE;
+
+/** log_reader_free() - NULL is fine */
 void log_reader_free(struct log_reader *r);
+
+/* OWN(log_reader) */
 DEFINE_OWN(log_reader, log_reader_free)
 
 /**

@@ -49,7 +49,10 @@ struct session_config {
 	void *arg;
 };
 
+/** session_new() - of a process that does not run yet; clients may attach already */
 struct session *session_new(const struct session_config *c);
+
+/** session_free() - close everything at once; NULL is fine */
 void session_free(struct session *s);
 
 /** session_exec_id() - "" for the payload; borrowed */
