@@ -25,7 +25,7 @@ static void exec_free(struct exec *x)
 
 static struct exec *exec_by_id(struct engine *e, const char *id)
 {
-	struct exec *x;
+	struct exec *x = NULL;
 
 	TAILQ_FOREACH(x, &e->execs, link)
 	if (!strcmp(x->id, id))
@@ -89,7 +89,7 @@ void execs_drop(struct instance *i)
 struct err *engine_exec_create(struct engine *e, struct instance *i,
 			       const struct engine_exec_spec *spec, char **ret_exec_id)
 {
-	struct exec *x;
+	struct exec *x = NULL;
 	char keys[SHIM_KEYS_MAX];
 
 	if (i->state != INST_RUNNING && i->state != INST_STOPPING)
@@ -177,7 +177,7 @@ struct err *engine_exec_start(struct engine *e, const char *exec_id, const struc
 	OWN(fd) int client = a ? a->fd : -1;
 	OWN(fd) int file = -1;
 	struct shim_exec request;
-	struct exec *x;
+	struct exec *x = NULL;
 
 	TRY(exec_find(e, exec_id, &x));
 	if (x->is_started)
@@ -202,11 +202,17 @@ static enum err_kind exec_kind(int kind)
 	return kind == ERR_NOT_FOUND || kind == ERR_DENIED ? ERR_INVALID : (enum err_kind)kind;
 }
 
+/* As dockerd has it: found but not to be executed is 126, not found 127. */
+static int exec_failure_code(const char *text)
+{
+	return strstr(text, "permission denied") || strstr(text, "is a directory") ? 126 : 127;
+}
+
 static void exec_failed(struct exec *x, int kind, const char *text)
 {
 	if (x->ticket)
 		ticket_finish(TAKE(x->ticket), err_new(exec_kind(kind), "%s", text), NULL);
-	exec_ended(x, strstr(text, "permission denied") ? 126 : 127);
+	exec_ended(x, exec_failure_code(text));
 }
 
 void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_exec_event *ev,
@@ -230,11 +236,22 @@ void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_e
 
 /* ---- for the faces ---- */
 
+/* Whoever saw the stream end asks at once: the shim's word on the end may still be in its socket.
+ */
+static void catch_up(struct engine *e, const char *exec_id)
+{
+	struct exec *x = exec_by_id(e, exec_id);
+
+	if (x && x->i->conn)
+		shim_conn_poll(x->i->conn);
+}
+
 struct err *engine_exec_inspect(struct engine *e, const char *exec_id, json_t **ret)
 {
 	OWN(json) json_t *args = json_array();
-	struct exec *x;
+	struct exec *x = NULL;
 
+	catch_up(e, exec_id);
 	TRY(exec_find(e, exec_id, &x));
 	for (size_t n = 1; n < x->x.cmd.n; n++)
 		json_array_append_new(args, jx_string(x->x.cmd.v[n]));
@@ -252,7 +269,7 @@ struct err *engine_exec_inspect(struct engine *e, const char *exec_id, json_t **
 
 struct err *engine_exec_resize(struct engine *e, const char *exec_id, int rows, int cols)
 {
-	struct exec *x;
+	struct exec *x = NULL;
 
 	TRY(exec_find(e, exec_id, &x));
 	x->rows = rows;

@@ -289,6 +289,12 @@ static void on_socket(void *arg, int events)
 	leave(c);
 }
 
+void shim_conn_poll(struct shim_conn *c)
+{
+	if (!c->is_busy && !c->is_lost)
+		on_socket(c, LOOP_READ);
+}
+
 struct err *shim_conn_open(struct loop *l, const char *run_dir, const struct shim_events *events,
 			   void *arg, struct shim_conn **ret)
 {

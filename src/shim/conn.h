@@ -103,6 +103,12 @@ void shim_conn_freeze(struct shim_conn *c, bool on, struct shim_done done);
 /** shim_conn_query() - ask the backend (backend/payload.h), answer as text */
 void shim_conn_query(struct shim_conn *c, const char *question, struct shim_done done);
 
+/**
+ * shim_conn_poll() - take the events that are there already, without waiting for the loop
+ * For questions whose answer may lie in the socket: a client that saw its stream end asks at once.
+ */
+void shim_conn_poll(struct shim_conn *c);
+
 /** shim_conn_bye() - the exit (or failure) is noted: the shim may end */
 void shim_conn_bye(struct shim_conn *c);
 
