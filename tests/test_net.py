@@ -259,6 +259,48 @@ def test_a_published_port_answers_from_everywhere(host, kind, proto):
     assert host.ask(proto, "127.0.0.1", 8081) is None
 
 
+TALKER = """
+    import socket, sys
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect(("192.0.2.2", 8080))
+    s.settimeout(0.3)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        try:
+            s.send(b"x")
+            print(s.recv(100).decode(), flush=True)
+        except OSError:
+            print("-", flush=True)
+"""
+
+
+def test_a_sender_that_never_pauses_reaches_a_udp_port_published_later(host):
+    i, k = host.instance("veth"), host.instance("veth")
+    i.serve("udp", 80)
+    k.serve("udp", 80)
+    talker = host.outside.spawn(sys.executable, "-c", textwrap.dedent(TALKER))
+
+    def say():
+        print("x", file=talker.stdin, flush=True)
+        return talker.stdout.readline().strip()
+
+    sink = host.serve("udp", 8080)
+    assert say() == "192.0.2.1", "the host's own program"
+    sink.kill()
+    sink.wait()
+    host.publish("udp", "0.0.0.0", 8080, i, 80)
+    assert "-" in (say(), say()), "the flow should still go where it went"
+    host.tool("forget", 8080)
+    assert say() == "192.0.2.1"
+    host.tool("unpublish", TABLE, "udp", "0.0.0.0", 8080, i.address, 80)
+    host.publish("udp", "0.0.0.0", 8080, k, 80)
+    host.tool("unlink", i.link)
+    assert "-" in (say(), say())
+    host.tool("forget", 8080)
+    host.tool("forget", 8080)
+    assert say() == "192.0.2.1"
+
+
 def test_a_port_of_one_host_address_is_not_on_the_others(host):
     i = host.instance("veth")
     i.serve("tcp", 80)

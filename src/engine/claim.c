@@ -262,9 +262,16 @@ static struct err *claim_ports(struct instance *i)
 struct err *claim_publish(struct instance *i)
 {
 	OWN(mem) struct nft_port *ports = xcalloc(i->n_ports + 1, sizeof(*ports));
-	size_t n = ports_of(i, ports);
+	size_t n = ports_of(i, ports), n_udp = 0;
+	OWN(mem) int *udp = xcalloc(i->n_ports + 1, sizeof(*udp));
 
-	return n ? nft_publish(i->e->nft, ports, n) : NULL;
+	if (!n)
+		return NULL;
+	TRY(nft_publish(i->e->nft, ports, n));
+	for (size_t k = 0; k < n; k++)
+		if (streq(ports[k].proto, "udp"))
+			udp[n_udp++] = ports[k].host_port;
+	return net_udp_forget(udp, n_udp);
 }
 
 struct err *claim_all(struct instance *i)

@@ -226,6 +226,15 @@ struct err *net_port_claim(const struct net_port_range *want, int *ret_port, int
  */
 char *net_port_holder(enum net_proto proto, uint32_t address, int port);
 
+/**
+ * net_udp_forget() - let go of the flows that hosts' udp ports had before they were published
+ * @ports, @n: of the host
+ * A sender that never pauses keeps a flow, and where it goes, alive for ever; the next packet
+ * makes a new one.  (TCP needs none of this.)
+ * Return: NULL, also on a kernel that cannot look for flows by port (before 5.8).
+ */
+struct err *net_udp_forget(const int *ports, size_t n) MUST_USE;
+
 /** net_proto_name() - "tcp" or "udp"; static storage */
 const char *net_proto_name(enum net_proto proto);
 

@@ -93,9 +93,9 @@ static bool is_fine(const struct nl_batch *b, unsigned i, int errnum)
 	return !errnum || errnum == b->m[i].fine[0] || errnum == b->m[i].fine[1];
 }
 
-static struct err *open_socket(int *ret)
+static struct err *open_socket(int protocol, int *ret)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	int one = 1;
 
 	if (fd < 0)
@@ -151,7 +151,7 @@ struct err *nl_run(const struct nl_batch *b)
 	struct err *first = NULL;
 	OWN(fd) int fd = -1;
 
-	TRY(open_socket(&fd));
+	TRY(open_socket(b->protocol, &fd));
 	TRY(transmit(fd, b->buf.bytes, b->len));
 	for (unsigned acks = 0; acks < b->n;) {
 		struct nlmsghdr *h = &in.align;
@@ -172,15 +172,22 @@ struct err *nl_dump(int type, const void *head, size_t size,
 		    void (*fn)(void *arg, const struct nlmsghdr *h), void *arg)
 {
 	struct nl_batch b = { .len = 0 };
+
+	nl_add(&b, type, NLM_F_DUMP, head, size, "dump");
+	return nl_dump_batch(&b, fn, arg);
+}
+
+struct err *nl_dump_batch(const struct nl_batch *b, void (*fn)(void *arg, const struct nlmsghdr *h),
+			  void *arg)
+{
 	union {
 		struct nlmsghdr align;
 		char bytes[32 * 1024];
 	} in;
 	OWN(fd) int fd = -1;
 
-	nl_add(&b, type, NLM_F_DUMP, head, size, "dump");
-	TRY(open_socket(&fd));
-	TRY(transmit(fd, b.buf.bytes, b.len));
+	TRY(open_socket(b->protocol, &fd));
+	TRY(transmit(fd, b->buf.bytes, b->len));
 	for (;;) {
 		size_t len = 0;
 
@@ -209,7 +216,7 @@ struct err *nl_get_link(int index, void (*fn)(void *arg, const struct nlmsghdr *
 	size_t len = 0;
 
 	nl_add(&b, RTM_GETLINK, 0, &head, sizeof(head), "get link");
-	TRY(open_socket(&fd));
+	TRY(open_socket(NETLINK_ROUTE, &fd));
 	TRY(transmit(fd, b.buf.bytes, b.len));
 	TRY(receive(fd, &in, sizeof(in), &len));
 	if (NLMSG_OK(&in.align, len))

@@ -22,6 +22,7 @@
 #define NL_BATCH_MAX   8
 
 struct nl_batch {
+	int protocol; /* NETLINK_ROUTE is 0 */
 	union {
 		struct nlmsghdr align;
 		char bytes[NL_BATCH_BYTES];
@@ -65,6 +66,10 @@ void nl_raw(struct nl_batch *b, const void *data, size_t size);
  * Return: NULL, or the system error of the first message that failed.
  */
 struct err *nl_run(const struct nl_batch *b) MUST_USE;
+
+/** nl_dump_batch() - send the one message of @b, a dump, and call @fn for every message of it */
+struct err *nl_dump_batch(const struct nl_batch *b, void (*fn)(void *arg, const struct nlmsghdr *h),
+			  void *arg) MUST_USE;
 
 /** nl_dump() - ask for a dump and call @fn for every message of it */
 struct err *nl_dump(int type, const void *head, size_t size,

@@ -236,6 +236,13 @@ static struct err *do_claim(char **a)
 	return NULL;
 }
 
+static struct err *do_forget(char **a)
+{
+	const int port = atoi(a[0]);
+
+	return net_udp_forget(&port, 1);
+}
+
 static const struct command {
 	const char *name;
 	int n_args;
@@ -257,6 +264,7 @@ static const struct command {
 	{ "publish", 6, do_publish },
 	{ "unpublish", 6, do_unpublish },
 	{ "claim", 3, do_claim },
+	{ "forget", 1, do_forget },
 };
 
 int main(int argc, char **argv)
