@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,8 @@ int main(void)
 	/* libarchive reads names by it; nothing is translated */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
+	/* The daemon's recovery deletes what is half-made: nobody may still be making it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	umask(022);
 	raise_limits();
 	return job_run(STDIN_FILENO, STDOUT_FILENO, fcntl(DATA_FD, F_GETFD) < 0 ? -1 : DATA_FD);

@@ -15,12 +15,22 @@
 
 struct err *image_store_init(const char *root)
 {
-	static const char *const dirs[] = { "blobs/sha256", "layers/sha256", "images", "tmp" };
+	/* Layers hold setuid programs: only root gets at them from outside a container. */
+	static const struct {
+		const char *name, *private;
+	} dirs[] = { { "blobs/sha256", "blobs" },
+		     { "layers/sha256", "layers" },
+		     { "images", NULL },
+		     { "tmp", "tmp" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		OWN(mem) char *path = xasprintf("%s/%s", root, dirs[i]);
+		OWN(mem) char *path = xasprintf("%s/%s", root, dirs[i].name);
+		OWN(mem)
+		char *top = xasprintf("%s/%s", root, dirs[i].private ? dirs[i].private : "");
 
 		TRY(fd_mkdirs(path));
+		if (dirs[i].private && chmod(top, 0700) < 0)
+			return err_sys(errno, "chmod %s", top);
 	}
 	return NULL;
 }
@@ -28,8 +38,10 @@ struct err *image_store_init(const char *root)
 struct err *image_commit_blob(const char *root, const char *tmp, const char *digest)
 {
 	OWN(mem) char *path = image_blob_path(root, digest);
+	OWN(fd) int fd = open(tmp, O_RDONLY | O_CLOEXEC);
 
-	if (chmod(tmp, 0644) < 0 || rename(tmp, path) < 0)
+	/* A power cut must not leave a blob that has its name but not its data. */
+	if (fd < 0 || fdatasync(fd) < 0 || fchmod(fd, 0644) < 0 || rename(tmp, path) < 0)
 		return err_sys(errno, "blob %s", digest);
 	return NULL;
 }
@@ -50,7 +62,7 @@ struct err *image_put_document(const char *root, const char *tmp_dir, const void
 	return NULL;
 }
 
-/* A power cut must not leave a layer that has its name but not its data. */
+/* As for blobs. */
 static struct err *sync_tree(const char *dir)
 {
 	OWN(fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

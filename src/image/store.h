@@ -43,6 +43,7 @@ struct err *image_manifest_load(const char *root, const char *digest,
 /** image_layer_dir() - folder "layers/sha256/HEX/fs" of a diff id; owned by the caller */
 char *image_layer_dir(const char *root, const char *diff_id);
 
+/** image_layer_exists() - is the layer there, whole? */
 bool image_layer_exists(const char *root, const char *diff_id);
 
 /** image_layer_bytes() - size of a layer's files; 0 when it is not known */

@@ -72,6 +72,8 @@ struct err *oci_kind_of(const json_t *j, enum oci_kind *ret) MUST_USE;
 
 /** oci_manifest_read() - ERR_CORRUPT with the member that is wrong */
 struct err *oci_manifest_read(const json_t *j, struct oci_manifest *ret) MUST_USE;
+
+/** oci_manifest_done() - free what it holds */
 void oci_manifest_done(struct oci_manifest *m);
 static inline void own_oci_manifest_release(struct oci_manifest *m)
 {
@@ -89,6 +91,8 @@ json_t *oci_manifest_write(const struct oci_manifest *m);
 
 /** oci_index_read() - ERR_CORRUPT with the member that is wrong */
 struct err *oci_index_read(const json_t *j, struct oci_index *ret) MUST_USE;
+
+/** oci_index_done() - free what it holds */
 void oci_index_done(struct oci_index *x);
 static inline void own_oci_index_release(struct oci_index *x)
 {
@@ -104,6 +108,8 @@ const struct oci_desc *oci_index_select(const struct oci_index *x, const struct 
 
 /** oci_config_read() - ERR_CORRUPT with the member that is wrong; keeps a reference of @j */
 struct err *oci_config_read(json_t *j, struct oci_config *ret) MUST_USE;
+
+/** oci_config_done() - free what it holds, drop the document */
 void oci_config_done(struct oci_config *c);
 static inline void own_oci_config_release(struct oci_config *c)
 {

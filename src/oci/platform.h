@@ -17,6 +17,8 @@ struct oci_platform {
 
 /** oci_platform_parse() - ERR_INVALID for what is not "os/arch[/variant]" */
 struct err *oci_platform_parse(const char *text, struct oci_platform *ret) MUST_USE;
+
+/** oci_platform_done() - free the strings */
 void oci_platform_done(struct oci_platform *p);
 static inline void own_oci_platform_release(struct oci_platform *p)
 {

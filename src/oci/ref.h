@@ -30,6 +30,7 @@ struct oci_ref {
  */
 struct err *oci_ref_parse(const char *text, struct oci_ref *ret) MUST_USE;
 
+/** oci_ref_done() - free the strings */
 void oci_ref_done(struct oci_ref *r);
 static inline void own_oci_ref_release(struct oci_ref *r)
 {

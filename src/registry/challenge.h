@@ -16,7 +16,10 @@ struct challenge {
 
 /** challenge_parse() - the first scheme of a header value; an unknown one is NONE */
 void challenge_parse(const char *header, struct challenge *ret);
+
+/** challenge_done() - free the strings */
 void challenge_done(struct challenge *c);
+
 static inline void own_challenge_release(struct challenge *c)
 {
 	challenge_done(c);

@@ -43,6 +43,8 @@ struct registry_options {
  * Return: NULL; ERR_UNAVAILABLE when it cannot be reached; ERR_DENIED.
  */
 struct err *registry_new(const struct registry_options *o, struct registry **ret) MUST_USE;
+
+/** registry_free() - ends what is under way; no callback comes any more */
 void registry_free(struct registry *r);
 DEFINE_OWN(registry, registry_free)
 

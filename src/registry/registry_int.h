@@ -29,6 +29,7 @@ struct reply {
 	struct str content_digest; /* Docker-Content-Digest */
 };
 
+/** reply_done() - free the strings; the reply can be used again */
 void reply_done(struct reply *r);
 static inline void own_reply_release(struct reply *r)
 {

@@ -16,6 +16,8 @@ struct tar_feed {
 
 /** tar_feed_open() - open @a on @in; @f must stay where it is, and be done after @a was freed */
 struct err *tar_feed_open(struct tar_feed *f, struct source in, struct archive *a) MUST_USE;
+
+/** tar_feed_done() - after archive_read_free() */
 void tar_feed_done(struct tar_feed *f);
 
 /** tar_feed_error() - the source's error if it had one, else libarchive's words */

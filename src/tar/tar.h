@@ -49,6 +49,7 @@ struct tar_reader;
 
 /** tar_reader_new() - read an uncompressed archive; an empty source is an empty archive */
 struct err *tar_reader_new(struct source in, struct tar_reader **ret) MUST_USE;
+/** tar_reader_free() - let go of the reader; its source stays */
 void tar_reader_free(struct tar_reader *r);
 DEFINE_OWN(tar_reader, tar_reader_free)
 
@@ -72,14 +73,17 @@ struct err *tar_reader_block(struct tar_reader *r, const void **ret_data, size_t
 bool tar_reader_xattr(struct tar_reader *r, const char **ret_name, const void **ret_value,
 		      size_t *ret_n);
 
+struct tar_inflate;
+
 /**
  * tar_inflate_new() - decompress what unz does not know (xz, bzip2)
  * @ret: to be read as a source by tar_inflate_source()
  */
-struct tar_inflate;
 struct err *tar_inflate_new(struct source in, struct tar_inflate **ret) MUST_USE;
+/** tar_inflate_free() - let go; the source below stays */
 void tar_inflate_free(struct tar_inflate *t);
 DEFINE_OWN(tar_inflate, tar_inflate_free)
+/** tar_inflate_source() - the decompressed bytes; ERR_CORRUPT for damaged data */
 struct source tar_inflate_source(struct tar_inflate *t);
 
 /* ---- extracting ---- */
@@ -137,6 +141,8 @@ DEFINE_OWN(tar_writer, tar_writer_free)
 
 /** tar_writer_entry() - begin an entry; TAR_FILE is followed by exactly size bytes of data */
 struct err *tar_writer_entry(struct tar_writer *w, const struct tar_entry *e) MUST_USE;
+
+/** tar_writer_data() - next piece of the entry's data */
 struct err *tar_writer_data(struct tar_writer *w, const void *data, size_t n) MUST_USE;
 
 /** tar_writer_fd() - an entry with all that is in a regular file */

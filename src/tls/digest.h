@@ -20,6 +20,7 @@ struct digest;
 /** digest_new() - an empty stream */
 struct digest *digest_new(void);
 
+/** digest_free() - NULL is fine */
 void digest_free(struct digest *d);
 DEFINE_OWN(digest, digest_free)
 

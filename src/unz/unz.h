@@ -23,9 +23,12 @@ struct unz;
  * Return: NULL, or the error of the source.
  */
 struct err *unz_new(struct source in, struct unz **ret) MUST_USE;
+
+/** unz_free() - let go; the source below stays */
 void unz_free(struct unz *u);
 DEFINE_OWN(unz, unz_free)
 
+/** unz_kind() - what the first bytes said */
 enum unz_kind unz_kind(const struct unz *u);
 
 /** unz_kind_name() - "plain", "gzip", "zstd", "xz", "bzip2" */

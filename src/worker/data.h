@@ -22,6 +22,8 @@ struct data_in {
  * @d: must stay where it is; data_done() in any case
  */
 struct err *data_open(struct job *j, struct data_in *d, struct source *ret) MUST_USE;
+
+/** data_done() - let go of the decompressors; the descriptor stays */
 void data_done(struct data_in *d);
 static inline void own_data_release(struct data_in *d)
 {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sys/caps.h"
+#include "worker/filter.h"
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 
@@ -50,7 +51,7 @@ struct err *jail_drop_privileges(void)
 	TRY(caps_apply(&caps));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(errno, "no_new_privs");
-	return NULL;
+	return filter_enter();
 }
 
 struct err *jail_enter(const char *dir)

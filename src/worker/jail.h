@@ -15,7 +15,8 @@ struct err *jail_enter(const char *dir) MUST_USE;
 /** jail_private_mounts() - a mount namespace of our own, of which nobody else hears */
 struct err *jail_private_mounts(void) MUST_USE;
 
-/** jail_drop_privileges() - the last step of jail_enter(): capabilities, no new privileges */
+/** jail_drop_privileges() - the last step of jail_enter(): capabilities, no new privileges, filter
+ */
 struct err *jail_drop_privileges(void) MUST_USE;
 
 #endif

@@ -71,13 +71,21 @@ struct err *job_spool(struct job *j, struct source in, const char *name, char **
 
 /* ---- the jobs ---- */
 
+/** job_pull() - pull.c: from a registry */
 struct err *job_pull(struct job *j, json_t **ret_done) MUST_USE;
+/** job_save() - save.c: docker-archive that is an OCI layout too */
 struct err *job_save(struct job *j, json_t **ret_done) MUST_USE;
+/** job_load() - load.c: docker-archive, oci-archive */
 struct err *job_load(struct job *j, json_t **ret_done) MUST_USE;
+/** job_import() - import.c: an image of one layer */
 struct err *job_import(struct job *j, json_t **ret_done) MUST_USE;
+/** job_files() - files.c: cp, diff, export */
 struct err *job_files(struct job *j, json_t **ret_done) MUST_USE;
+/** job_remove_tree() - remove.c: a folder below the root, for good */
 struct err *job_remove_tree(struct job *j, json_t **ret_done) MUST_USE;
+/** job_volume_copy() - trees.c: fill a volume from the image's folder */
 struct err *job_volume_copy(struct job *j, json_t **ret_done) MUST_USE;
+/** job_erofs() - trees.c: the image's read-only root for VMs */
 struct err *job_erofs(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_initramfs(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_kernel_add(struct job *j, json_t **ret_done) MUST_USE;

@@ -19,36 +19,48 @@ static const char *below_root(const struct job *j, const char *path)
 	return path + n + strspn(path + n, "/");
 }
 
+/* An absolute or relative path, without what it may end with, to the folder and the name in it. */
+static struct err *split_path(const struct job *j, const char *path, char **ret_dir,
+			      char **ret_base)
+{
+	const char *rel = below_root(j, path);
+	OWN(mem) char *dir = rel ? xstrdup(rel) : NULL;
+	size_t n = dir ? strlen(dir) : 0;
+	const char *base;
+	char *slash;
+
+	while (n && dir[n - 1] == '/')
+		dir[--n] = '\0';
+	slash = n ? strrchr(dir, '/') : NULL;
+	base = slash ? slash + 1 : dir;
+	if (!n || streq(base, ".") || streq(base, ".."))
+		return err_new(ERR_INVALID, "%s is not below %s", path, j->root);
+	*ret_base = xstrdup(base);
+	*(slash ? slash : dir) = '\0';
+	*ret_dir = *dir ? TAKE(dir) : xstrdup(".");
+	return NULL;
+}
+
 struct err *job_remove_tree(struct job *j, json_t **ret_done)
 {
 	OWN(fd) int root_fd = open(j->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	OWN(fd) int dir_fd = -1;
 	OWN(mem) char *dir = NULL;
-	const char *path, *rel;
-	char *slash;
+	OWN(mem) char *base = NULL;
+	const char *path;
 
+	(void)ret_done;
 	TRY(job_arg(j, "path", &path));
-	rel = below_root(j, path);
-	if (!rel || !*rel || root_fd < 0)
+	if (root_fd < 0)
+		return err_sys(errno, "%s", j->root);
+	TRY(split_path(j, path, &dir, &base));
+	dir_fd = path_open_beneath(root_fd, dir, O_RDONLY | O_DIRECTORY);
+	if (dir_fd < 0 && errno == ENOENT)
+		return NULL;
+	if (dir_fd < 0 && (errno == EXDEV || errno == ELOOP || errno == ENOTDIR))
 		return err_new(ERR_INVALID, "%s is not below %s", path, j->root);
-	dir = xstrdup(rel);
-	while (strlen(dir) && dir[strlen(dir) - 1] == '/')
-		dir[strlen(dir) - 1] = '\0';
-	slash = strrchr(dir, '/');
-	const char *base = slash ? slash + 1 : dir;
-
-	if (!*base || streq(base, ".") || streq(base, ".."))
-		return err_new(ERR_INVALID, "%s cannot be removed", path);
-	OWN(mem) char *name = xstrdup(base);
-
-	if (slash)
-		*slash = '\0';
-	dir_fd = path_open_beneath(root_fd, slash ? dir : ".", O_RDONLY | O_DIRECTORY);
 	if (dir_fd < 0)
-		return errno == ENOENT ? NULL
-		       : errno == EXDEV || errno == ELOOP || errno == ENOTDIR
-			   ? err_new(ERR_INVALID, "%s is not below %s", path, j->root)
-			   : err_sys(errno, "%s", path);
-	TRY_MSG(path_remove_tree(dir_fd, name), "%s", path);
+		return err_sys(errno, "%s", path);
+	TRY_MSG(path_remove_tree(dir_fd, base), "%s", path);
 	return NULL;
 }

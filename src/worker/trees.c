@@ -121,7 +121,7 @@ struct err *job_volume_copy(struct job *j, json_t **ret_done)
 
 static struct err *run_mkfs(const char *file, const char *dir)
 {
-	/* Not compressed: a guest reads it faster, and a sparse upper layer lies over it. */
+	/* Not compressed: a guest reads it faster, and the page cache of the host shares it. */
 	char *argv[] = { (char *)(uintptr_t) "mkfs.erofs", (char *)(uintptr_t) "--quiet",
 			 (char *)(uintptr_t)file, (char *)(uintptr_t)dir, NULL };
 	int fds[3] = { -1, -1, -1 };
@@ -134,11 +134,49 @@ static struct err *run_mkfs(const char *file, const char *dir)
 	return spawn_run(&s, NULL);
 }
 
+/*
+ * Whiteouts in folders that only one layer has are names of nothing, over which mkfs.erofs
+ * stumbles: a copy of the tree is without them.
+ */
+static struct err *run_mkfs_on_copy(const char *file, const char *dir, const char *tmp)
+{
+	OWN(mem) char *copy = xasprintf("%s/copy", tmp);
+	OWN(fd) int from_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	OWN(fd) int to_fd = -1;
+
+	if (mkdir(copy, 0755) < 0)
+		return err_sys(errno, "mkdir %s", copy);
+	to_fd = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (from_fd < 0 || to_fd < 0)
+		return err_sys(errno, "copy the image's files");
+	TRY(copy_tree(from_fd, to_fd));
+	return run_mkfs(file, copy);
+}
+
+static struct err *make_erofs(struct job *j, const char *tmp, const char *path)
+{
+	OWN(mem) char *tree = xasprintf("%s/tree", tmp);
+	OWN(mem) char *file = xasprintf("%s/root.erofs", tmp);
+	struct err *e;
+
+	if (mkdir(tree, 0700) < 0)
+		return err_sys(errno, "mkdir %s", tree);
+	TRY(mount_layers(j, tree));
+	e = run_mkfs(file, tree);
+	if (e) {
+		err_free(e);
+		TRY_MSG(run_mkfs_on_copy(file, tree, tmp), "make the image's root");
+	}
+	/* two mounts lie there */
+	if (umount2(tree, MNT_DETACH) < 0 || umount2(tree, MNT_DETACH) < 0 ||
+	    rename(file, path) < 0)
+		return err_sys(errno, "%s", path);
+	return NULL;
+}
+
 struct err *job_erofs(struct job *j, json_t **ret_done)
 {
 	OWN(mem) char *path = NULL;
-	OWN(mem) char *tree = NULL;
-	OWN(mem) char *file = NULL;
 	const char *config, *tmp;
 
 	TRY(job_arg(j, "config", &config));
@@ -146,16 +184,8 @@ struct err *job_erofs(struct job *j, json_t **ret_done)
 		return err_new(ERR_INVALID, "config \"%.100s\" is no digest", config);
 	TRY(job_tmp(j, &tmp));
 	path = image_erofs_path(j->root, config);
-	tree = xasprintf("%s/tree", tmp);
-	file = xasprintf("%s/root.erofs", tmp);
-	if (access(path, F_OK) < 0) {
-		if (mkdir(tree, 0700) < 0)
-			return err_sys(errno, "mkdir %s", tree);
-		TRY(mount_layers(j, tree));
-		TRY_MSG(run_mkfs(file, tree), "make the image's root");
-		if (umount2(tree, MNT_DETACH) < 0 || rename(file, path) < 0)
-			return err_sys(errno, "%s", path);
-	}
+	if (access(path, F_OK) < 0)
+		TRY(make_erofs(j, tmp, path));
 	*ret_done = json_pack("{s: s}", "path", path);
 	return NULL;
 }

@@ -59,23 +59,31 @@ static struct err *open_lowers(const struct strv *lowers, struct lower_fds *f, s
 	return NULL;
 }
 
+/*
+ * Overlayfs wants two lower folders, and hides whiteouts only where it merges: an empty one
+ * at the bottom helps with both.  It lies where the overlay comes to lie.
+ */
+static struct err *open_empty(const char *target, int *ret_fd)
+{
+	if (mount("none", target, "tmpfs", MS_RDONLY, "mode=0755,size=4k") < 0)
+		return err_sys(errno, "mount an empty root");
+	*ret_fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return err_sys(errno, "%s", target);
+	return NULL;
+}
+
 struct err *view_mount_lowers(const struct strv *lowers, const char *target)
 {
 	OWN(lower_fds) struct lower_fds f = { 0 };
 	OWN(str) struct str options = { 0 };
+	OWN(fd) int empty = -1;
 
-	if (!lowers->n) {
-		if (mount("none", target, "tmpfs", MS_RDONLY, "mode=0755") < 0)
-			return err_sys(errno, "mount an empty root");
+	TRY(open_empty(target, &empty));
+	if (!lowers->n)
 		return NULL;
-	}
-	if (lowers->n == 1) { /* overlayfs wants two */
-		if (mount(lowers->v[0], target, NULL, MS_BIND, NULL) < 0 ||
-		    mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
-			return err_sys(errno, "bind %s", lowers->v[0]);
-		return NULL;
-	}
 	TRY(open_lowers(lowers, &f, &options));
+	str_addf(&options, ":/proc/self/fd/%d", empty);
 	if (mount("overlay", target, "overlay", MS_RDONLY, options.buf) < 0)
 		return err_sys(errno, "mount %zu layers", lowers->n);
 	return NULL;
