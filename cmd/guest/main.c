@@ -13,11 +13,11 @@
 #include "guest/guest.h"
 #include "util/log.h"
 
-static struct err *start(int *ret_port)
+static struct err *start(int *ret_port, int *ret_initramfs)
 {
 	TRY(guest_mount_kernel_fs());
 	TRY(guest_load_modules());
-	TRY(guest_leave_initramfs());
+	TRY(guest_leave_initramfs(ret_initramfs));
 	return guest_open_port(ret_port);
 }
 
@@ -41,7 +41,7 @@ static int pause_forever(void)
 int main(int argc, char **argv)
 {
 	OWN(err) struct err *e = NULL;
-	int port = -1;
+	int port = -1, initramfs = -1;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		puts("hostel-guest " HOSTEL_VERSION);
@@ -55,11 +55,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_set("hostel-guest", LOG_INFO);
-	e = start(&port);
+	e = start(&port, &initramfs);
 	if (e)
 		log_error("%s", err_text(e)); /* on the console, whose tail the shim reports */
 	else
-		guest_serve(port);
+		guest_serve(port, initramfs);
 	(void)reboot(RB_POWER_OFF);
 	return 1;
 }

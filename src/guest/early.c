@@ -119,14 +119,13 @@ static void keep_busybox(void)
 	err_free(guest_copy_file("/bin/busybox", NEW_ROOT GUEST_IDLE "/bin/busybox", 0755));
 }
 
-struct err *guest_leave_initramfs(void)
+struct err *guest_leave_initramfs(int *ret_old)
 {
 	static const char *const dirs[] = { "/run", "/tmp", "/etc", "/mnt" };
 	static const char *const moved[] = { "/dev", "/proc", "/sys" };
 	OWN(fd) int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
 
-	if (old < 0 || fstat(old, &st) < 0 || (mkdir(NEW_ROOT, 0755) < 0 && errno != EEXIST))
+	if (old < 0 || (mkdir(NEW_ROOT, 0755) < 0 && errno != EEXIST))
 		return err_sys(errno, "prepare " NEW_ROOT);
 	if (mount("tmpfs", NEW_ROOT, "tmpfs", 0, "mode=0755") < 0)
 		return err_sys(errno, "mount " NEW_ROOT);
@@ -143,8 +142,18 @@ struct err *guest_leave_initramfs(void)
 	if (chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
 	    chdir("/") < 0)
 		return err_sys(errno, "move the root");
-	delete_below(TAKE_FD(old), st.st_dev);
+	*ret_old = TAKE_FD(old);
 	return NULL;
+}
+
+void guest_delete_initramfs(int old)
+{
+	struct stat st;
+
+	if (fstat(old, &st) == 0)
+		delete_below(old, st.st_dev);
+	else
+		close(old);
 }
 
 static bool is_our_port(const char *name)

@@ -6,8 +6,8 @@
  * Early: what the first process of a VM does before it can listen: kernel file
  * systems, modules, out of the initramfs, the port.
  *
- * Must come in this order: file systems, modules (virtio needs them), move (frees the
- * initramfs, and makes pivot_root possible for the processes started later), port.
+ * Must come in this order: file systems, modules (virtio needs them), move (pivot_root
+ * is impossible in an initramfs), port.
  *
  * Context: pid 1 of a VM; blocks.
  */
@@ -25,8 +25,14 @@ struct err *guest_mount_kernel_fs(void) MUST_USE;
  */
 struct err *guest_load_modules(void) MUST_USE;
 
-/** guest_leave_initramfs() - a tmpfs becomes the root; what lies in the old one is deleted */
-struct err *guest_leave_initramfs(void) MUST_USE;
+/**
+ * guest_leave_initramfs() - a tmpfs becomes the root
+ * @ret_old: folder of the old one, for guest_delete_initramfs()
+ */
+struct err *guest_leave_initramfs(int *ret_old) MUST_USE;
+
+/** guest_delete_initramfs() - free the memory that its files take; consumes @old */
+void guest_delete_initramfs(int old);
 
 /** guest_open_port() - wait for the virtio port named GUEST_PORT_NAME (at most 10 s) */
 struct err *guest_open_port(int *ret_fd) MUST_USE;

@@ -14,10 +14,13 @@
 #include "agent/port.h"
 #include "ctr/payload.h"
 #include "guest/boot.h"
+#include "guest/early.h"
 #include "guest/root.h"
 #include "guest/stats.h"
 #include "util/fd.h"
 #include "util/mem.h"
+
+#define TIDY_NS 3000000000ll
 
 struct session {
 	struct session *next;
@@ -39,6 +42,8 @@ struct guest {
 	struct payload *payload; /* ctr's */
 	bool is_done;
 	int64_t oom_kills;
+	int initramfs; /* what is left of it; -1: nothing */
+	struct poll_timer *tidy;
 };
 
 /* ---- sessions ---- */
@@ -140,7 +145,7 @@ static void finish(struct guest *g, int code, uint32_t flags)
 		agent_source_rest(s->out);
 	if (s->err)
 		agent_source_rest(s->err);
-	guest_unmount();
+	guest_sync();
 	agent_port_send(g->port, AGENT_BYE, AGENT_IN, 0, NULL, 0);
 	g->is_done = true;
 }
@@ -170,6 +175,14 @@ static void send_exited(struct session *s, int code)
 	agent_port_send(g->port, AGENT_EXITED, AGENT_IN, s->id, body,
 			agent_put_exited(body, (uint32_t)code, oom ? AGENT_EXITED_OOM : 0));
 	sweep(s);
+}
+
+/* Its memory is of use to a VM that stays; one that ends at once need not wait for it. */
+static void on_tidy(void *arg)
+{
+	struct guest *g = arg;
+
+	guest_delete_initramfs(TAKE_FD(g->initramfs));
 }
 
 /* ---- what ctr tells ---- */
@@ -202,6 +215,8 @@ static void on_event(void *arg, const struct payload_event *ev)
 		/* before any DATA */
 		send_started(s, ev->pid);
 		carry(s, &ev->io);
+		if (!g->tidy)
+			g->tidy = poll_timer_new(g->poller, TIDY_NS, on_tidy, g);
 		return;
 	case PAYLOAD_START_FAILED:
 	case PAYLOAD_EXEC_FAILED:
@@ -408,14 +423,14 @@ static void on_broken(void *arg, const char *why)
 	struct guest *g = arg;
 
 	(void)kill(-1, SIGKILL);
-	guest_unmount();
+	guest_sync();
 	g->is_done = true;
 }
 
-void guest_serve(int port)
+void guest_serve(int port, int initramfs)
 {
 	static const struct agent_port_ops ops = { .frame = on_frame, .broken = on_broken };
-	struct guest g = { .poller = poller_new() };
+	struct guest g = { .poller = poller_new(), .initramfs = initramfs };
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	g.port = agent_port_new(g.poller, port, &ops, &g);

@@ -16,10 +16,11 @@
 
 /**
  * guest_serve() - serve the port until the VM is done
- * @port: consumed
+ * @port:      consumed
+ * @initramfs: of guest_leave_initramfs(); consumed
  *
  * Returns when the machine should be powered off.
  */
-void guest_serve(int port);
+void guest_serve(int port, int initramfs);
 
 #endif

@@ -27,8 +27,8 @@ struct err *guest_mount_image(bool is_readonly) MUST_USE;
 /** guest_make_idle() - the root of a VM that has no image */
 struct err *guest_make_idle(void) MUST_USE;
 
-/** guest_unmount() - everything is unmounted, or read-only at least, and on disk */
-void guest_unmount(void);
+/** guest_sync() - all that was written is on disk; nothing may run any more */
+void guest_sync(void);
 
 /** guest_copy_file() - a whole file; folders are not made */
 struct err *guest_copy_file(const char *from, const char *to, unsigned mode) MUST_USE;
