@@ -61,12 +61,14 @@ struct boot_initramfs {
 	const char *kernel;          /* name of the bundle */
 	const char *guest;           /* path of hostel-guest (static) */
 	const struct strv *features; /* NULL or empty: what a VM of ours usually has */
+	const char *busybox;         /* static busybox for a VM without an image; NULL: none */
 };
 
 /**
  * boot_initramfs_make() - the initramfs of a bundle with some features; made once
  * @ret_path: kernels/NAME/initramfs-HEX.img, owned by the caller
- * Return: NULL; ERR_NOT_FOUND for bundle or guest; ERR_INVALID for an unknown feature.
+ * Return: NULL; ERR_NOT_FOUND for bundle or guest; ERR_INVALID for an unknown feature, or a
+ *         busybox that is not linked statically.
  */
 struct err *boot_initramfs_make(const struct boot_initramfs *b, char **ret_path) MUST_USE;
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <elf.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include "util/fd.h"
 #include "util/mem.h"
 
-static const char *const folders[] = { "dev", "modules", "mnt", "proc", "run", "sys", "tmp" };
+static const char *const folders[] = {
+	"bin", "dev", "modules", "mnt", "proc", "run", "sys", "tmp"
+};
 
 /* Modules of the wanted features in load order, each once. */
 static struct err *add_feature(const json_t *bundle, const char *name, struct strv *order)
@@ -55,6 +58,37 @@ static struct err *add_module(struct cpio *c, const char *dir, const char *name,
 	return NULL;
 }
 
+/* Has it no interpreter, as a program has that finds no libraries where it goes? */
+static bool is_static_program(const struct blob *b)
+{
+	Elf64_Ehdr head;
+	Elf64_Phdr part;
+
+	if (b->len < sizeof(head))
+		return false;
+	memcpy(&head, b->p, sizeof(head));
+	if (memcmp(head.e_ident, ELFMAG, SELFMAG) || head.e_phentsize != sizeof(part) ||
+	    head.e_phoff > b->len || (b->len - head.e_phoff) / sizeof(part) < head.e_phnum)
+		return false;
+	for (size_t i = 0; i < head.e_phnum; i++) {
+		memcpy(&part, (const char *)b->p + head.e_phoff + i * sizeof(part), sizeof(part));
+		if (part.p_type == PT_INTERP)
+			return false;
+	}
+	return true;
+}
+
+static struct err *add_busybox(struct cpio *c, const char *path)
+{
+	OWN(blob) struct blob b = { 0 };
+
+	TRY(blob_open(path, &b));
+	if (!is_static_program(&b))
+		return err_new(ERR_INVALID, "%s is not linked statically", path);
+	cpio_file(c, "bin/busybox", 0755, b.p, b.len);
+	return NULL;
+}
+
 static struct err *fill(struct cpio *c, const struct boot_initramfs *b, const char *dir,
 			const struct strv *order)
 {
@@ -66,6 +100,8 @@ static struct err *fill(struct cpio *c, const struct boot_initramfs *b, const ch
 		cpio_dir(c, folders[i]);
 	cpio_chardev(c, "dev/console", 5, 1);
 	cpio_file(c, "init", 0755, guest.p, guest.len);
+	if (b->busybox)
+		TRY(add_busybox(c, b->busybox));
 	for (size_t i = 0; i < order->n; i++)
 		TRY(add_module(c, dir, order->v[i], &list));
 	cpio_file(c, "modules.list", 0644, list.buf, list.len);

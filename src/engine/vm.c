@@ -8,6 +8,7 @@
 #include "util/mem.h"
 
 #define QEMU            "/usr/bin/qemu-system-x86_64"
+#define BUSYBOX         "/bin/busybox"
 #define KVM_DEVICE      "/dev/kvm"
 #define BOOT_TIMEOUT_MS 120000
 
@@ -82,28 +83,46 @@ static bool has_agent(const struct spec *s)
 	return s->kind == SPEC_IMAGE_VM || (s->kind == SPEC_MACHINE && !s->n_disks && !s->kernel);
 }
 
+/* A VM without an image gets the host's busybox, so that something can be run in it. */
+static bool wants_busybox(const struct spec *s)
+{
+	return s->kind == SPEC_MACHINE && access(BUSYBOX, X_OK) == 0;
+}
+
+static char *initrd_key(const struct instance *i, const char *kernel)
+{
+	return xasprintf("%s%s", kernel, wants_busybox(i->spec) ? " with busybox" : "");
+}
+
 void vm_initramfs_made(struct instance *i, const char *path)
 {
 	OWN(mem) char *kernel = kernel_default(i->e);
+	OWN(mem) char *key = kernel ? initrd_key(i, kernel) : NULL;
 
-	if (kernel)
-		strmap_set(&i->e->initrds, kernel, path);
+	if (key)
+		strmap_set(&i->e->initrds, key, path);
 }
 
 json_t *vm_initramfs_job(struct instance *i)
 {
 	OWN(mem) char *kernel = NULL;
 	OWN(mem) char *guest = NULL;
+	OWN(mem) char *key = NULL;
 	const char *made;
+	json_t *job;
 
 	if (!spec_is_vm(i->spec) || !has_agent(i->spec))
 		return NULL;
 	kernel = kernel_default(i->e);
-	made = kernel ? strmap_get(&i->e->initrds, kernel) : NULL;
+	key = kernel ? initrd_key(i, kernel) : NULL;
+	made = key ? strmap_get(&i->e->initrds, key) : NULL;
 	if (!kernel || (made && access(made, R_OK) == 0))
 		return NULL; /* without a kernel the plan fails, with words */
 	guest = xasprintf("%s/hostel-guest", i->e->c.libexec);
-	return json_pack("{s:s, s:s, s:s}", "job", "initramfs", "kernel", kernel, "guest", guest);
+	job = json_pack("{s:s, s:s, s:s}", "job", "initramfs", "kernel", kernel, "guest", guest);
+	if (wants_busybox(i->spec))
+		jx_set_str(job, "busybox", BUSYBOX);
+	return job;
 }
 
 /* ---- host.vm ---- */
@@ -116,7 +135,8 @@ static char *bundle_append(const json_t *bundle, const char *user)
 
 static struct err *put_bundle(struct instance *i, const char *kernel, json_t *vm)
 {
-	const char *initrd = strmap_get(&i->e->initrds, kernel);
+	OWN(mem) char *key = initrd_key(i, kernel);
+	const char *initrd = strmap_get(&i->e->initrds, key);
 	OWN(json) json_t *bundle = NULL;
 	OWN(mem) char *path = NULL;
 	OWN(mem) char *append = NULL;

@@ -78,7 +78,7 @@ struct err *guest_copy_file(const char *from, const char *to, unsigned mode)
 	return n < 0 ? err_sys(errno, "copy %s to %s", from, to) : NULL;
 }
 
-/* busybox knows its own applets. */
+/* busybox knows its own applets; without /proc it wants to be called by its full path. */
 static void install_busybox(void)
 {
 	pid_t pid;
@@ -88,7 +88,7 @@ static void install_busybox(void)
 	pid = fork();
 	if (!pid) {
 		if (chroot(GUEST_IDLE) == 0)
-			execl("/bin/busybox", "busybox", "--install", "-s", "/bin", NULL);
+			execl("/bin/busybox", "/bin/busybox", "--install", "-s", "/bin", NULL);
 		_exit(1);
 	}
 	(void)waitpid(pid, NULL, 0);

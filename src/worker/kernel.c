@@ -18,7 +18,9 @@ struct err *job_kernel_add(struct job *j, json_t **ret_done)
 struct err *job_initramfs(struct job *j, json_t **ret_done)
 {
 	OWN(strv) struct strv features = { 0 };
-	struct boot_initramfs b = { .root = j->root, .features = &features };
+	struct boot_initramfs b = { .root = j->root,
+				    .features = &features,
+				    .busybox = jx_str(j->args, "busybox", NULL) };
 	OWN(mem) char *path = NULL;
 
 	TRY(job_arg(j, "kernel", &b.kernel));
