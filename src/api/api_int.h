@@ -118,6 +118,9 @@ void call_line(struct call *c, json_t *j);
 /** call_stream_end() - no more; the call is over */
 void call_stream_end(struct call *c);
 
+/** volume_complete() - an empty object for each of a volume's members that is null; @v */
+json_t *volume_complete(json_t *v);
+
 /* ---- handlers ---- */
 
 typedef struct err *handler(struct call *c);

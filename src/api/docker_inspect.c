@@ -114,7 +114,7 @@ static json_t *endpoint(const struct instance_view *v)
 	bool up = v->address != NULL;
 
 	return json_pack(
-	    "{s:n, s:n, s:n, s:s, s:n, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:n}",
+	    "{s:n, s:[], s:[], s:s, s:n, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:[]}",
 	    "IPAMConfig", "Links", "Aliases", "MacAddress", up && v->mac ? v->mac : "",
 	    "DriverOpts", "GwPriority", 0, "NetworkID",
 	    docker_network_id(network_name(v->spec), id), "EndpointID", up ? v->id : "", "Gateway",

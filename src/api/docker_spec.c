@@ -86,7 +86,7 @@ static json_t *write_swappiness(const void *slot)
 {
 	int64_t n = *(const int64_t *)slot;
 
-	return n < 0 ? json_null() : json_integer(n);
+	return n < 0 ? NULL : json_integer(n);
 }
 
 static struct err *read_i64(const json_t *j, void *slot)
@@ -203,10 +203,10 @@ static struct err *read_device_requests(const json_t *j, void *slot)
 	return NULL;
 }
 
-static json_t *write_null(const void *slot)
+static json_t *write_no_requests(const void *slot)
 {
 	(void)slot;
-	return json_null();
+	return json_array();
 }
 
 /* Slot is spec.masked_paths; null is "not said", an empty list is "none". */
@@ -304,7 +304,7 @@ static const struct json_field host_fields[] = {
 	F("CpusetMems", JF_STR, cpuset_mems),
 	JSON_ARRAY(struct spec, "Devices", devices, n_devices, device_fields),
 	F("DeviceCgroupRules", JF_STRV, device_cgroup_rules),
-	C("DeviceRequests", gpus, read_device_requests, write_null),
+	C("DeviceRequests", gpus, read_device_requests, write_no_requests),
 	N("MemoryReservation", memory_reservation_bytes),
 	JSON_RANGE(struct spec, "MemorySwap", JF_I64, memory_swap_bytes, -1, INT64_MAX),
 	C("MemorySwappiness", memory_swappiness, read_i64, write_swappiness),

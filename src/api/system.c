@@ -111,7 +111,7 @@ static json_t *driver_status(const json_t *facts)
 
 static json_t *plugins(void)
 {
-	return json_pack("{s:[s], s:[s,s,s], s:n, s:[s,s]}", "Volume", "local", "Network", "bridge",
+	return json_pack("{s:[s], s:[s,s,s], s:[], s:[s,s]}", "Volume", "local", "Network", "bridge",
 			 "host", "null", "Authorization", "Log", "json-file", "none");
 }
 
@@ -160,7 +160,7 @@ static json_t *constants(void)
 	json_object_set_new(j, "NFd", json_integer(0));
 	json_object_set_new(j, "Labels", json_array());
 	json_object_set_new(j, "Warnings", json_array());
-	json_object_set_new(j, "GenericResources", json_null());
+	json_object_set_new(j, "GenericResources", json_array());
 	json_object_set_new(j, "CDISpecDirs", json_array());
 	json_object_set_new(j, "SecurityOptions",
 			    json_pack("[s,s]", "name=seccomp,profile=builtin", "name=cgroupns"));
@@ -264,9 +264,11 @@ struct err *sys_df(struct call *c)
 
 	engine_each_image(c->api->engine, use_image, &u);
 	engine_each(c->api->engine, use_instance, &u);
-	for (size_t i = 0; i < json_array_size(volumes); i++)
+	for (size_t i = 0; i < json_array_size(volumes); i++) {
+		volume_complete(json_array_get(volumes, i));
 		json_object_set_new(json_array_get(volumes, i), "UsageData",
 				    json_pack("{s:i, s:i}", "Size", -1, "RefCount", -1));
+	}
 	call_json(c, 200,
 		  json_pack("{s:I, s:o, s:o, s:o, s:[]}", "LayersSize", (json_int_t)u.bytes,
 			    "Images", u.images, "Containers", u.containers, "Volumes",

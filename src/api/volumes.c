@@ -45,6 +45,16 @@ static bool volume_passes(const struct docker_filters *f, const json_t *v, const
 	       docker_filter_exact(f, "driver", "local");
 }
 
+json_t *volume_complete(json_t *v)
+{
+	static const char *const objects[] = { "Labels", "Options" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
+		if (!json_is_object(json_object_get(v, objects[i])))
+			json_object_set_new(v, objects[i], json_object());
+	return v;
+}
+
 struct err *vol_list(struct call *c)
 {
 	OWN(filters) struct docker_filters f = { 0 };
@@ -58,7 +68,7 @@ struct err *vol_list(struct call *c)
 	out = json_array();
 	for (size_t i = 0; i < json_array_size(all); i++)
 		if (volume_passes(&f, json_array_get(all, i), &used))
-			json_array_append(out, json_array_get(all, i));
+			json_array_append(out, volume_complete(json_array_get(all, i)));
 	call_json(c, 200, json_pack("{s:o, s:[]}", "Volumes", out, "Warnings"));
 	return NULL;
 }
@@ -97,7 +107,7 @@ struct err *vol_create(struct call *c)
 
 	json_free_fields(volume_fields, ARRAY_SIZE(volume_fields), &b);
 	TRY(e);
-	call_json(c, 201, out);
+	call_json(c, 201, volume_complete(out));
 	return NULL;
 }
 
@@ -106,7 +116,7 @@ struct err *vol_inspect(struct call *c)
 	json_t *out = NULL;
 
 	TRY(engine_volume_find(c->api->engine, call_param(c, "name"), &out));
-	call_json(c, 200, out);
+	call_json(c, 200, volume_complete(out));
 	return NULL;
 }
 
@@ -238,7 +248,7 @@ static json_t *ipam(struct call *c, const struct network *n)
 
 	if (streq(n->driver, "bridge") && subnet)
 		json_array_append_new(list, json_pack("{s:s}", "Subnet", subnet));
-	return json_pack("{s:s, s:n, s:o}", "Driver", "default", "Options", "Config", list);
+	return json_pack("{s:s, s:{}, s:o}", "Driver", "default", "Options", "Config", list);
 }
 
 static json_t *network_document(struct call *c, const struct network *n, bool with_members)

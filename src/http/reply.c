@@ -267,6 +267,7 @@ static void on_upgrade(void *arg, struct MHD_Connection *conn, void *request, co
 	if (fd >= 0)
 		r->upgrade(r->upgrade_arg, fd, pre, len);
 	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+	loop_timer_start(r->server->again, 0); /* it closes its own descriptor then */
 }
 
 void http_upgrade(struct http_request *r, const char *protocol, const char *type,

@@ -182,24 +182,27 @@ static void wait_for_sink(struct http_request *r)
 	request_suspend(r);
 }
 
-/* Returns how many of @n bytes were taken. */
+/*
+ * Returns how many of @n bytes were taken.  Less than all only together with suspension:
+ * libmicrohttpd calls again for the rest when it is resumed, and not before.
+ */
 static size_t pipe_body(struct http_request *r, const char *data, size_t n)
 {
-	ssize_t done;
+	size_t taken = 0;
 
-	if (r->body_fd < 0)
-		return n;
-	do
-		done = write(r->body_fd, data, n);
-	while (done < 0 && errno == EINTR);
-	if (done >= 0)
-		return (size_t)done;
-	if (errno != EAGAIN) {
-		close_sink(r); /* the reader ended: it had enough, or failed and says so */
-		return n;
+	while (taken < n && r->body_fd >= 0) {
+		ssize_t done = write(r->body_fd, data + taken, n - taken);
+
+		if (done >= 0) {
+			taken += (size_t)done;
+		} else if (errno == EAGAIN) {
+			wait_for_sink(r);
+			break;
+		} else if (errno != EINTR) {
+			close_sink(r); /* the reader ended: it had enough, or failed and says so */
+		}
 	}
-	wait_for_sink(r);
-	return r->body_fd < 0 ? n : 0;
+	return r->body_fd < 0 ? n : taken;
 }
 
 static size_t collect_body(struct http_request *r, const char *data, size_t n)
