@@ -126,11 +126,14 @@ static void ignore(int signum)
 	(void)signum;
 }
 
-/* The shim ends when its payload has ended, and for no other reason. */
+/*
+ * The shim ends when its payload has ended, and for no other reason.  SIGCHLD interrupts the
+ * poller, so that an orphan is seen.
+ */
 static void ignore_signals(void)
 {
-	static const int signals[] = { SIGHUP, SIGPIPE, SIGINT, SIGTERM, SIGQUIT };
-	struct sigaction sa = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+	static const int signals[] = { SIGHUP, SIGPIPE, SIGINT, SIGTERM, SIGQUIT, SIGCHLD };
+	struct sigaction sa = { .sa_handler = ignore, .sa_flags = SA_RESTART | SA_NOCLDSTOP };
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &sa, NULL);

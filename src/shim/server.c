@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "shim/link.h"
+#include "shim/orphans.h"
 #include "shim/record.h"
 #include "shim/session.h"
 #include "util/clock.h"
@@ -20,6 +21,8 @@
 struct exec {
 	struct exec *next;
 	struct session *session;
+	bool has_started;
+	pid_t pid;
 };
 
 /* An event that no daemon was there to hear. */
@@ -41,6 +44,7 @@ struct server {
 	struct poller *poller;
 	struct scratch scratch;
 	struct lingerers lingerers;
+	struct orphans orphans;
 	struct link *link;
 	uint32_t link_number; /* counts connections */
 	struct poll_timer *patience;
@@ -271,8 +275,11 @@ static void on_exec_started(struct server *s, const struct payload_event *ev)
 {
 	struct exec *x = *find_exec(s, ev->exec_id);
 
-	if (x)
+	if (x) {
+		x->has_started = true;
+		x->pid = ev->pid;
 		session_start(x->session, &ev->io);
+	}
 	tell_exec(s, SHIM_EXEC_STARTED, ev, 0);
 }
 
@@ -562,6 +569,19 @@ static void on_lost(void *arg)
 
 /* ---- life ---- */
 
+/* A starter is the backend's too, but for how long we cannot know. */
+static bool may_be_of_backend(void *arg, pid_t pid)
+{
+	const struct server *s = arg;
+
+	if (s->phase != SHIM_RUNNING || pid == s->pid)
+		return true;
+	for (const struct exec *x = s->execs; x; x = x->next)
+		if (!x->has_started || x->pid == pid)
+			return true;
+	return false;
+}
+
 static struct err *open_log(struct server *s)
 {
 	struct log_config c = { .dir = s->log_dir,
@@ -578,6 +598,7 @@ static void server_done(struct server *s)
 	log_writer_free(s->log);
 	link_free(s->link);
 	poll_timer_free(s->patience);
+	orphans_done(&s->orphans);
 	linger_done(&s->lingerers);
 	scratch_done(&s->scratch);
 	while (s->untold) {
@@ -598,6 +619,8 @@ struct err *shim_serve(const struct shim_options *o, const struct payload_ops *o
 	struct err *e;
 
 	s.scratch.poller = s.lingerers.poller = s.poller;
+	s.orphans =
+	    (struct orphans) { .poller = s.poller, .is_known = may_be_of_backend, .arg = &s };
 	s.log_dir = xasprintf("%s/log", o->state_dir);
 	s.host = (struct payload_host) { .id = o->id,
 					 .state_dir = o->state_dir,
@@ -619,8 +642,10 @@ struct err *shim_serve(const struct shim_options *o, const struct payload_ops *o
 							      .log = s.log });
 	s.link = link_new(s.poller, listen_fd, &events, &s);
 	wait_at_most(&s, FIRST_DAEMON_NS);
-	while (!s.is_over)
+	while (!s.is_over) {
 		poller_step(s.poller, -1);
+		orphans_look(&s.orphans);
+	}
 	server_done(&s);
 	return NULL;
 }
