@@ -235,6 +235,23 @@ def test_a_device_cgroup_rule_of_the_user(run):
     assert ask(run, 'try', 'mknod', 'b:7:0', spec={'DeviceCgroupRules': ['b 7:* rmw']}) == 'ok'
 
 
+V2 = CGROUPS if IS_V2 else CGROUPS / 'unified'
+
+
+@pytest.mark.skipif(not (V2 / 'cgroup.procs').exists(), reason='no v2 hierarchy')
+@pytest.mark.parametrize('node,want', [('c:1:3', 'ok'), ('c:1:11', 'EPERM'), ('b:7:0', 'EPERM'), ('c:1:5', 'EPERM'), ('c:5:0', 'ENXIO')])
+def test_device_rules_of_cgroup_v2_are_a_program(tmp_path, node, want):
+    rules = [{'allow': False, 'access': 'rwm'}, {'allow': True, 'type': 'c', 'access': 'm'}, {'allow': True, 'type': 'b', 'access': 'm'},
+             {'allow': True, 'type': 'c', 'major': 1, 'minor': 3, 'access': 'rwm'}, {'allow': True, 'type': 'c', 'major': 1, 'minor': 5, 'access': 'rwm'},
+             {'allow': True, 'type': 'c', 'major': 5, 'access': 'rwm'}, {'allow': False, 'type': 'c', 'major': 1, 'minor': 5, 'access': 'r'}]
+    (tmp_path / 'rules.json').write_text(json.dumps({'devices': rules}))
+    group = V2 / f'hostel-dev-{os.getpid()}'
+    r = subprocess.run([ctrlib.DRIVER, 'devices', group, tmp_path / 'rules.json', ctrlib.PROBE, 'try', 'mknod', node],
+                       capture_output=True, text=True, start_new_session=True)
+    group.rmdir()
+    assert (r.stderr, r.stdout) == ('', want + '\n')
+
+
 # ---- identity ----
 
 @pytest.mark.parametrize('user,groups,want', [

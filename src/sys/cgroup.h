@@ -141,4 +141,12 @@ struct err *cgroup_watch_oom(const char *path, int *ret_fd) MUST_USE;
 /** cgroup_oom_kills() - how many processes of the group the kernel killed for memory */
 uint64_t cgroup_oom_kills(const char *path);
 
+/**
+ * cgroup_attach_devices() - device rules on a group of a v2 hierarchy, by BPF
+ * @dir: the group's folder
+ * cgroup_create() does this in v2 hosts; the tests do it in the v2 part of hybrid ones.
+ */
+struct err *cgroup_attach_devices(const char *dir, const struct cgroup_device *devices,
+				  size_t n) MUST_USE;
+
 #endif

@@ -5,6 +5,8 @@
  *	ctr_driver plan SPEC.json IN.json        print the OCI configuration (or fail with 1)
  *	ctr_driver process SPEC.json EXEC.json   print the process of an exec
  *	ctr_driver undo STATE_DIR
+ *	ctr_driver devices DIR RESOURCES.json PROGRAM ARG…   become a program in a new v2 group
+ *	                                         whose device rules are those of the file
  *	ctr_driver bench STATE_DIR N             start it N times; microseconds until started, until
  *	                                         exited, and of cpu time
  *	ctr_driver run STATE_DIR [tty] [stdin]   start it; commands come on descriptor 0, one
@@ -21,10 +23,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctr/payload.h"
 #include "ctr/plan.h"
+#include "ctr/resources.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -283,6 +287,26 @@ static struct err *cmd_undo(int argc, char **argv)
 	return ctr_payload_ops.undo(argv[2]);
 }
 
+static struct err *cmd_devices(int argc, char **argv)
+{
+	OWN(json) json_t *j = NULL;
+	OWN(mem) char *procs = xasprintf("%s/cgroup.procs", argv[2]);
+	OWN(fd) int fd = -1;
+	struct ctr_limits limits;
+
+	(void)argc;
+	TRY(jx_load(AT_FDCWD, argv[3], &j));
+	TRY(ctr_limits_read(j, &limits));
+	if (mkdir(argv[2], 0755) < 0)
+		return err_sys(errno, "mkdir %s", argv[2]);
+	TRY(cgroup_attach_devices(argv[2], limits.l.devices, limits.l.n_devices));
+	ctr_limits_done(&limits);
+	fd = open(procs, O_WRONLY | O_CLOEXEC);
+	TRY(fd_write_all(fd, "0", 1));
+	execv(argv[4], argv + 4);
+	return err_sys(errno, "exec %s", argv[4]);
+}
+
 static int64_t cpu_us(void)
 {
 	struct rusage own, children;
@@ -340,7 +364,7 @@ static const struct {
 	struct err *(*run)(int argc, char **argv);
 } commands[] = {
 	{ "plan", 4, cmd_plan }, { "process", 4, cmd_process }, { "run", 3, cmd_run },
-	{ "undo", 3, cmd_undo }, { "bench", 4, cmd_bench },
+	{ "undo", 3, cmd_undo }, { "bench", 4, cmd_bench },     { "devices", 5, cmd_devices },
 };
 
 int main(int argc, char **argv)
