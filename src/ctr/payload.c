@@ -27,6 +27,7 @@
 #define OOM_RECENT_NS INT64_C(1000000000)
 #define OOM_AGAIN_NS  INT64_C(20000000)
 #define OOM_TRIES     20
+#define SWEEP_NS      INT64_C(5000000000)
 #define KILL_MS       1000
 #define REMOVE_MS     500
 #define COMM_MAX      32
@@ -72,6 +73,7 @@ struct payload {
 	int64_t oom_ns;               /* of the last one */
 	struct poll_timer *oom_again; /* look once more: the count comes after the event */
 	int oom_tries;
+	struct poll_timer *sweep; /* without a pid namespace: orphans come to the shim */
 };
 
 static void on_report(void *arg, short revents);
@@ -152,6 +154,8 @@ static void payload_free(struct payload *p)
 		exec_free(p->execs);
 	proc_done(&p->init);
 	stop_oom(p);
+	if (p->sweep)
+		poll_timer_free(TAKE(p->sweep));
 	own_fd_release(&p->oom_fd);
 	free(p->cgroup);
 	free(p->link);
@@ -393,6 +397,37 @@ static void on_undone(void *arg, short revents)
 	start_failed(c);
 }
 
+/* Is a child that has ended one of those we wait for by name? */
+static bool is_known(const struct payload *p, pid_t pid)
+{
+	if (pid == p->init.pid || pid == p->init.starter || pid == p->init.undoer)
+		return true;
+	for (const struct proc *c = p->execs; c; c = c->next)
+		if (pid == c->pid || pid == c->starter)
+			return true;
+	return false;
+}
+
+/*
+ * In a pid namespace the first process inherits orphans.  Without one we do, being the
+ * nearest subreaper: collect them, but never a child whose end somebody waits for.
+ */
+static void sweep(void *arg)
+{
+	struct payload *p = arg;
+	siginfo_t si;
+
+	poll_timer_free(TAKE(p->sweep));
+	for (;;) {
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || !si.si_pid ||
+		    is_known(p, si.si_pid))
+			break;
+		waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG);
+	}
+	p->sweep = poll_timer_new(p->host->poller, SWEEP_NS, sweep, p);
+}
+
 static void started(struct proc *c)
 {
 	struct payload_event ev = { .io = c->io, .pid = c->pid };
@@ -401,8 +436,11 @@ static void started(struct proc *c)
 	c->stage = STAGE_RUNNING;
 	c->io = (struct payload_io)PAYLOAD_IO_NONE;
 	c->exit_watch = poll_watch_new(c->p->host->poller, c->pidfd, POLLIN, on_exit_of, c);
-	if (is_init(c))
+	if (is_init(c)) {
 		watch_oom(c->p);
+		if (!c->p->alone)
+			c->p->sweep = poll_timer_new(c->p->host->poller, SWEEP_NS, sweep, c->p);
+	}
 	tell(c, ev);
 }
 
@@ -416,7 +454,9 @@ static void end_of_reports(struct proc *c)
 	code = reap(c->starter, -1);
 	if (!c->fail_text && (code || c->pidfd < 0)) {
 		c->fail_kind = ERR_INTERNAL;
-		c->fail_text = xasprintf("starter ended with %d", code);
+		c->fail_text = code == 128 + SIGKILL
+				   ? xstrdup("killed while it was being started: out of memory?")
+				   : xasprintf("starter ended with %d", code);
 	}
 	if (!c->fail_text)
 		started(c);

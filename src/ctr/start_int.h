@@ -21,6 +21,7 @@ struct plan {
 
 /* Read STATE_DIR/plan.json. */
 struct err *plan_load(const char *state_dir, struct plan *ret) MUST_USE;
+/* Let go of the document. */
 void plan_done(struct plan *p);
 
 static inline void own_plan_release(struct plan *p)
@@ -48,20 +49,35 @@ struct run {
 	int console; /* slave of the pty; -1 */
 };
 
-/* The steps in init, see the table in start.c. */
+/* ---- the steps in init, see the table in start.c ---- */
+
+/* make the veth pair, from the host's side */
 struct err *inside_link(struct run *r) MUST_USE;
+/* cut mounts off from the host */
 struct err *inside_private(struct run *r) MUST_USE;
+/* mount the root file system */
 struct err *inside_rootfs(struct run *r) MUST_USE;
+/* into the cgroup, and a namespace rooted there */
 struct err *inside_join(struct run *r) MUST_USE;
+/* read and open all that lies on the host */
 struct err *inside_sources(struct run *r) MUST_USE;
+/* pivot_root */
 struct err *inside_enter(struct run *r) MUST_USE;
+/* addresses and routes */
 struct err *inside_network(struct run *r) MUST_USE;
+/* names and keyring */
 struct err *inside_hostname(struct run *r) MUST_USE;
+/* the configuration's mounts */
 struct err *inside_mounts(struct run *r) MUST_USE;
+/* nodes in /dev */
 struct err *inside_devices(struct run *r) MUST_USE;
+/* a pty, given to the shim */
 struct err *inside_console(struct run *r) MUST_USE;
+/* linux.sysctl */
 struct err *inside_sysctl(struct run *r) MUST_USE;
+/* hidden and read-only paths */
 struct err *inside_masks(struct run *r) MUST_USE;
+/* become the process; returns only an error */
 struct err *inside_process(struct run *r) MUST_USE;
 
 /*
@@ -71,8 +87,9 @@ struct err *inside_process(struct run *r) MUST_USE;
  */
 struct err *clone_shared(struct run *r, int (*fn)(void *), unsigned long flags) MUST_USE;
 
-/* Undo of the host's phases, by the plan alone; idempotent. */
+/* Undo by the plan alone, idempotent: all in the cgroup, and the group. */
 struct err *undo_cgroup(const struct plan *p) MUST_USE;
+/* The host's end of the link, and what shapes it. */
 struct err *undo_link(const struct plan *p) MUST_USE;
 
 /* Signals as a new program expects them. */
