@@ -369,6 +369,17 @@ def hosteld(module_hosteld):
 
 
 @pytest.fixture
+def kernel(hosteld):
+    """The module's hosteld with a default kernel bundle, so that VMs boot."""
+    if not json.loads(hosteld.ok('kernel', 'ls', '--format', 'json')):
+        p = run(ROOT / 'tools/fetch.sh', 'kernel', CACHE, timeout=300)
+        if p.returncode:
+            pytest.skip(f'no kernel: {p.err}')
+        hosteld.ok('kernel', 'add', p.out.splitlines()[-1], timeout=300)
+    return hosteld
+
+
+@pytest.fixture
 def hostel(hosteld):
     """The command line against hosteld: hostel('run', …) has .returncode .out .err"""
     return hosteld.hostel

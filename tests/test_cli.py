@@ -419,6 +419,17 @@ def test_files_named_by_flags_are_read_here(cli, tmp_path):
     assert doc['HostConfig']['SecurityOpt'] == ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']
 
 
+def test_attach_chooses_streams_and_sig_proxy_can_be_off(cli, fake):
+    cli('run', '-a', 'stdout', 'busybox', 'true')
+    q = [q for m, p, q, d in fake.asked if p.endswith('/attach')][0]
+    assert (q['stdin'], q['stdout'], q['stderr']) == ('0', '1', '0')
+    p = cli.popen('run', '--sig-proxy=false', '--name', 'nosig', 'busybox', 'sh', '-c', 'echo ready; sleep 60')
+    assert p.stdout.readline() == 'ready\n'
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=10)
+    assert p.returncode == -signal.SIGTERM and fake.find('nosig').state == 'running'
+
+
 def test_cidfile_is_written_once(cli, tmp_path):
     path = tmp_path / 'cid'
     p = cli('create', '--cidfile', str(path), 'busybox')
@@ -443,7 +454,7 @@ def test_cidfile_is_written_once(cli, tmp_path):
 ])
 def test_vm_create_sends_a_machine(cli, fake, args, want):
     fake.answers['POST', '/hostel/v1/vms'] = (201, {'id': 'f' * 64, 'name': 'm', 'warnings': ['take care']})
-    p = cli('vm', 'create', 'm', *args)
+    p = cli('vm', 'create', 'mach', *args)
     assert (p.out, p.err) == ('f' * 64, 'warning: take care')
     assert fake.asked[-1][3] == {'name': 'm', **want}
 
@@ -781,3 +792,31 @@ def test_kill_9_of_the_daemon_disturbs_no_session_and_no_waiting_run(new_hosteld
     assert (running.returncode, out) == (9, '2\n3\n4\n5\n6\n'), err
     out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, out) == (0, 'at last\n'), err
+
+
+def test_the_same_image_as_a_container_and_as_a_vm(kernel):
+    h = kernel
+    here = h.ok('run', '--rm', 'busybox', 'uname', '-r')
+    there = h.ok('run', '--rm', '--vm', 'busybox', 'uname', '-r', timeout=120)
+    assert here == os.uname().release != there and re.match(r'\d+\.\d+', there)
+    p = h.hostel('run', '--rm', '--isolation', 'vm', '-i', '-e', 'A=b', 'busybox', 'sh', '-c',
+                 'cat; echo $A; echo e >&2; exit 7', input='in\n', timeout=120)
+    assert (p.returncode, p.out, p.err) == (7, 'in\nb', 'e')
+    h.ok('run', '-d', '--name', 'vm', '--vm', '-m', '256m', 'busybox', 'sleep', '600', timeout=120)
+    assert h.ok('exec', 'vm', 'uname', '-r', timeout=60) == there
+    assert re.search(r'^vm +vm +busybox.* running ', h.ok('ps'), re.M)
+    assert 'vm' in h.ok('vm', 'ls')
+
+
+def test_a_machine_and_its_console(kernel):
+    h = kernel
+    h.ok('vm', 'create', 'mach', '--memory', '256', '--vcpus', '1')
+    h.ok('start', 'mach', timeout=120)
+    assert re.search(r'^mach +machine +- +running +1 +256 MiB', h.ok('ps'), re.M)
+    t = Terminal([h.cli, 'console', 'mach'], h.env)
+    t.until('Leave with Ctrl-]')
+    time.sleep(0.5)
+    t.type('\x1d')
+    assert t.end() == 0 and re.search('^mach .* running', h.ok('ps'), re.M)
+    h.ok('stop', 'mach', timeout=60)
+    assert re.search('^mach .* exited', h.ok('ps', '-a'), re.M)

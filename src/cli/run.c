@@ -208,6 +208,10 @@ static struct err *run_attached(struct cli *c, const struct args *a)
 	session_init(&s, c);
 	s.is_tty = args_flag(a, "tty");
 	s.takes_stdin = args_flag(a, "interactive") && has_stream(a, "stdin");
+	s.no_stdout = !has_stream(a, "stdout");
+	s.no_stderr = !has_stream(a, "stderr");
+	if (args_has(a, "sig-proxy") && !args_flag(a, "sig-proxy"))
+		session_keep_signals(&s);
 	if (s.is_tty && s.takes_stdin)
 		e = keys_parse(args_has(a, "detach-keys") ? args_text(a, "detach-keys")
 							  : DETACH_KEYS,

@@ -35,6 +35,17 @@ void session_init(struct session *s, struct cli *c)
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+void session_keep_signals(struct session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(proxied); i++)
+		if (proxied[i] != SIGWINCH)
+			sigaddset(&set, proxied[i]);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void session_drop(struct session *s)
 {
 	hostel_reply_close(TAKE(s->stream));
@@ -83,8 +94,9 @@ struct err *session_attach(struct session *s, const char *id, const char *keys)
 {
 	OWN(mem)
 	char *path =
-	    cli_path("/containers/%s/attach?stream=1&stdout=1&stderr=1&stdin=%s&detachKeys=%s", id,
-		     s->takes_stdin ? "1" : "0", keys ? keys : "");
+	    cli_path("/containers/%s/attach?stream=1&stdin=%s&stdout=%s&stderr=%s&detachKeys=%s",
+		     id, s->takes_stdin ? "1" : "0", s->no_stdout ? "0" : "1",
+		     s->no_stderr ? "0" : "1", keys ? keys : "");
 
 	return cli_send(
 	    s->c, &(struct hostel_request) { .method = "POST", .path = path, .is_upgrade = 1 },

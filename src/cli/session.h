@@ -24,7 +24,8 @@ struct session {
 	bool is_tty;             /* of the process: one raw stream */
 	bool is_framed;          /* of the streams when it has no tty */
 	bool takes_stdin;
-	bool is_quiet; /* no line about the queue */
+	bool no_stdout, no_stderr; /* of attach */
+	bool is_quiet;             /* no line about the queue */
 	struct keys keys;
 	/* owned by the session, may be NULL */
 	struct hostel_reply *stream; /* attached, after 101 */
@@ -53,6 +54,9 @@ struct session {
 
 /** session_init() - an empty session; signals go to it from now on */
 void session_init(struct session *s, struct cli *c);
+
+/** session_keep_signals() - signals are this program's own again (--sig-proxy=false) */
+void session_keep_signals(struct session *s);
 
 /** session_run() - until something ends; the terminal is restored */
 enum session_end session_run(struct session *s);

@@ -170,6 +170,53 @@ static void failing_malloc_is_passed_up(void **state)
 	}
 }
 
+static int stories(struct hostel *h)
+{
+	static const char *const words[] = { "a", "b", NULL };
+	static const char *const disks[] = { "new:1g", "/x,overlay", NULL };
+	const struct hostel_container c = {
+		.image = "i", .argv = words, .env = words, .name = "n"
+	};
+	const struct hostel_vm vm = { .name = "v", .disks = disks, .append = "x" };
+	struct hostel_output out;
+	int rc = hostel_container_create(h, &c, NULL);
+
+	if (rc == HOSTEL_NO_DAEMON)
+		rc = hostel_vm_create(h, &vm, NULL);
+	if (rc == HOSTEL_NO_DAEMON)
+		rc = hostel_run(h, "n", words, 0, &out);
+	if (rc == HOSTEL_NO_DAEMON)
+		rc = hostel_start(h, "n", NULL, NULL);
+	return rc == HOSTEL_NO_DAEMON ? hostel_pull(h, "i", "p", NULL, NULL) : rc;
+}
+
+static void stories_pass_failing_malloc_up_and_leak_nothing(void **state)
+{
+	FAULT_SWEEP(n) {
+		struct hostel *h = hostel_open("/nowhere");
+		int rc = h ? stories(h) : HOSTEL_NO_MEMORY;
+
+		assert_true(rc == HOSTEL_NO_MEMORY || rc == HOSTEL_NO_DAEMON);
+		hostel_close(h);
+	}
+}
+
+static void disks_are_read_as_people_write_them(void **state)
+{
+	static const char *const bad[] = { "new:", "new:x", "new:-1g", "new:99999999999999999999t",
+					   "new:1q" };
+	struct hostel *h = hostel_open("/nowhere");
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const char *const disks[] = { bad[i], NULL };
+		const struct hostel_vm vm = { .disks = disks };
+
+		if (hostel_vm_create(h, &vm, NULL) != HOSTEL_INVALID)
+			fail_msg("taken: %s", bad[i]);
+	}
+	hostel_close(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +226,8 @@ int main(void)
 		cmocka_unit_test(a_path_with_a_space_is_not_sent),
 		cmocka_unit_test(text_is_encoded_for_a_path),
 		cmocka_unit_test(failing_malloc_is_passed_up),
+		cmocka_unit_test(stories_pass_failing_malloc_up_and_leak_nothing),
+		cmocka_unit_test(disks_are_read_as_people_write_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ void own_fd_release(int *slot)
 {
 	if (*slot >= 0)
 		close(*slot);
+	*slot = -1; /* members are released early, and once more when their object is freed */
 }
 
 struct err *fd_read_file(int dirfd, const char *path, size_t max, char **ret_buf)
