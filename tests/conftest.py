@@ -4,6 +4,7 @@ nothing is left behind.
 
 HOSTEL_BUILD   the build directory (default ./build)
 HOSTEL_CACHE   where images made for tests are kept (default BUILD/cache)
+HOSTEL_KERNEL_DEB  Debian's cloud kernel (default CACHE/kernel.deb, fetched)
 HOSTEL_SHARED  where the Docker Engine API's specification is (default ../shared)
 """
 import contextlib, glob, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, time
@@ -22,6 +23,14 @@ PROGRAMS = {'hosteld': 'daemon', 'hostel-image': 'image', 'hostel-shim': 'shim',
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'slow: takes more than a minute (make check-slow)')
+    find_kernel()
+
+
+def find_kernel():
+    """HOSTEL_KERNEL_DEB: Debian's cloud kernel, fetched once into CACHE; tests skip without it."""
+    deb = pathlib.Path(os.environ.setdefault('HOSTEL_KERNEL_DEB', str(CACHE / 'kernel.deb')))
+    if not deb.exists() and deb.parent == CACHE and os.geteuid() == 0:
+        run(ROOT / 'tools/fetch.sh', 'kernel', CACHE, timeout=300)
 
 
 def program(name):

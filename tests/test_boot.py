@@ -14,7 +14,7 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("HOSTEL_BUILD", TOP / "build"))
 TOOL = BUILD / "tests/tools/boot_tool"
-DEB = os.environ.get("HOSTEL_KERNEL_DEB", "/work/tmp/cache/kernel.deb")
+DEB = os.environ["HOSTEL_KERNEL_DEB"]
 
 pytestmark = pytest.mark.skipif(not os.path.exists(DEB) or not TOOL.exists(),
                                 reason="needs a kernel (tools/fetch.sh kernel) and a build")

@@ -30,7 +30,7 @@ def newc(entries):
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
-    deb = os.environ.get("HOSTEL_KERNEL_DEB", "/work/tmp/cache/kernel.deb")
+    deb = os.environ["HOSTEL_KERNEL_DEB"]
     if not QEMU or not os.path.exists(deb):
         pytest.skip("needs qemu-system-x86_64 and a kernel (tools/fetch.sh kernel)")
     root = tmp_path_factory.mktemp("kernel")
