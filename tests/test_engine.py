@@ -301,3 +301,42 @@ def test_fifty_at_once(hosteld):
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         assert set(pool.map(lambda i: hosteld.api('POST', f'/containers/{i}/start').status, ids)) == {204}
     assert all(state(hosteld, i)['Running'] for i in ids)
+
+
+# ---- a Docker client that waits ----
+
+def test_docker_run_is_told_why_it_waits_and_then_runs(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    from conftest import docker_program
+    p = subprocess.Popen([docker_program(), 'run', '--rm', '-m', '500m', 'busybox', 'echo', 'ran'], env=tight.env, text=True,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: tight.api('GET', '/hostel/v1/queue').json)
+    time.sleep(0.6)
+    tight.ok('rm', '-f', 'db')
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 0 and out == 'ran\n'
+    assert err.splitlines()[0].endswith('memory: needs 500 MiB, 124 MiB free; held by db (no end known)')
+
+
+def test_ctrl_c_withdraws_a_docker_run_with_and_without_a_terminal(tight):
+    import pty, signal
+    from conftest import docker_program
+    tight.ok('run', '-d', '--name', 'db', '-m', '900m', *SLEEP)
+    p = subprocess.Popen([docker_program(), 'run', '--rm', '--name', 'plain', '-m', '500m', 'busybox', 'true'], env=tight.env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: tight.api('GET', '/hostel/v1/queue').json)
+    p.send_signal(signal.SIGINT)
+    wait_for(lambda: not tight.api('GET', '/hostel/v1/queue').json)
+    assert p.wait(20) != 0
+    wait_for(lambda: state(tight, 'plain') is None)
+    main, side = pty.openpty()
+    p = subprocess.Popen([docker_program(), 'run', '--rm', '-it', '--name', 'term', '-m', '500m', 'busybox', 'true'],
+                         env=tight.env, stdin=side, stdout=side, stderr=side, start_new_session=True)
+    os.close(side)
+    wait_for(lambda: tight.api('GET', '/hostel/v1/queue').json)
+    time.sleep(0.5)
+    os.write(main, b'\x03')
+    wait_for(lambda: not tight.api('GET', '/hostel/v1/queue').json)
+    assert p.wait(20) != 0
+    wait_for(lambda: state(tight, 'term') is None)
+    os.close(main)

@@ -166,6 +166,7 @@ struct instance {
 	struct ticket_list tickets;
 	struct parked_list parked;
 	struct amounts measured;
+	unsigned samples;
 	uint64_t cpu_last_ns;
 	int64_t cpu_last_at_ns;
 	TAILQ_ENTRY(instance) link;
@@ -384,8 +385,8 @@ json_t *vm_initramfs_job(struct instance *i);
 /** vm_plan() - host.vm of a plan; new reference */
 struct err *vm_plan(struct instance *i, json_t **ret) MUST_USE;
 void vm_initramfs_made(struct instance *i, const char *path);
-/** vm_manage_bytes() - M_i of a VM, measured */
-int64_t vm_manage_bytes(const struct instance *i, int64_t shim_bytes);
+/** vm_check() - could it boot at all? ERR_UNAVAILABLE without a kernel */
+struct err *vm_check(struct engine *e, const struct spec *s) MUST_USE;
 struct err *vm_top(struct instance *i, struct engine_done done) MUST_USE;
 char *prep_seccomp_path(const struct instance *i); /* NULL: no filter */
 

@@ -146,6 +146,8 @@ struct err *start_request(struct instance *i)
 	struct sched_job job = queue_job(i);
 	struct err *err = sched_check(i->e->sched, &job);
 
+	if (!err)
+		err = vm_check(i->e, i->spec);
 	if (err) {
 		OWN(err) struct err *gone = err;
 		OWN(mem) char *why = xasprintf("not started: %s", err_text(gone));

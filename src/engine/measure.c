@@ -20,13 +20,16 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-#define MIB         (INT64_C(1) << 20)
-#define SAMPLE_NS   (3 * INT64_C(1000000000))
-#define SAMPLE_SOON (1 * INT64_C(1000000000))
-#define MANAGE_MIN  (128 * MIB)
-#define MANAGE_MAX  (4096 * MIB)
-#define RESERVE_MIN (256 * MIB)
-#define TOP_PIDS    4096
+#define MIB          (INT64_C(1) << 20)
+#define SAMPLE_NS    (3 * INT64_C(1000000000))
+#define SAMPLE_SOON  (1 * INT64_C(1000000000))
+#define MANAGE_MIN   (128 * MIB)
+#define MANAGE_MAX   (4096 * MIB)
+#define RESERVE_MIN  (256 * MIB)
+#define TOP_PIDS     4096
+#define MANAGE_EVERY 20 /* samples */
+#define SMAPS_MAX    (4 << 20)
+#define GUEST_SLACK  (4 * MIB)
 
 /* ---- capacity ---- */
 
@@ -126,14 +129,47 @@ static int64_t used_memory(const struct cgroup_stats *st)
 			     : 0);
 }
 
-/* A VM's overhead: what QEMU and shim have beyond the guest's memory. */
+/* PSS of mappings that are about as big as the guest's memory: that is the guest's memory. */
+static int64_t guest_pss(const char *smaps, int64_t guest_bytes)
+{
+	int64_t sum = 0, size = 0;
+
+	for (const char *line = smaps; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, "Size:", 5))
+			size = strtoll(line + 5, NULL, 10) * 1024;
+		else if (!strncmp(line, "Pss:", 4) && size >= guest_bytes &&
+			 size < guest_bytes + GUEST_SLACK)
+			sum += strtoll(line + 4, NULL, 10) * 1024;
+	}
+	return sum;
+}
+
+/* Its processes are QEMU alone. */
+static int64_t monitor_bytes(const struct instance *i)
+{
+	OWN(mem) char *cgroup = instance_cgroup(i);
+	OWN(mem) char *path = NULL;
+	OWN(mem) char *smaps = NULL;
+	struct sched_job job = queue_job(i);
+	pid_t pid = 0;
+
+	if (cgroup_pids(cgroup, &pid, 1) == 0)
+		return 0;
+	path = xasprintf("/proc/%d/smaps", (int)pid);
+	OWN(err) struct err *err = fd_read_file(AT_FDCWD, path, SMAPS_MAX, &smaps);
+
+	return err ? 0 : pss_of(pid) - guest_pss(smaps, job.demand.v[RES_MEMORY]);
+}
+
+/* M_i: the shim, and of a VM what QEMU has beyond the guest's memory. */
 static int64_t manage_of(const struct instance *i)
 {
-	int64_t shim = pss_of(i->shim_pid);
+	int64_t bytes = pss_of(i->shim_pid);
 
-	if (!spec_is_vm(i->spec))
-		return shim > 0 ? shim : i->manage_bytes;
-	return vm_manage_bytes(i, shim);
+	if (spec_is_vm(i->spec))
+		bytes += monitor_bytes(i);
+	return bytes > 0 ? bytes : i->manage_bytes;
 }
 
 static void sample_one(struct instance *i, int64_t now, int64_t *sum)
@@ -147,8 +183,10 @@ static void sample_one(struct instance *i, int64_t now, int64_t *sum)
 	*sum += used_memory(&st);
 	i->measured.v[RES_CPU] = cpu_rate_milli(i, st.cpu_ns, now);
 	i->measured.v[RES_MEMORY] = used_memory(&st);
-	i->measured.v[RES_MANAGE] = manage_of(i);
-	i->manage_bytes = i->measured.v[RES_MANAGE];
+	/* Walks page tables: seldom is enough, it changes little. */
+	if (i->samples++ % MANAGE_EVERY == 0)
+		i->manage_bytes = manage_of(i);
+	i->measured.v[RES_MANAGE] = i->manage_bytes;
 	sched_charge(i->e->sched, i->id, i->measured);
 }
 

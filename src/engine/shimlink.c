@@ -156,6 +156,7 @@ struct err *shimlink_spawn(struct instance *i)
 		"supervisor");
 	i->shim_alive = true;
 	i->is_over = false;
+	i->samples = 0;
 	i->shim_pid = pid;
 	return watch_shim(i, pidfd);
 }

@@ -94,6 +94,19 @@ static char *initrd_key(const struct instance *i, const char *kernel)
 	return xasprintf("%s%s", kernel, wants_busybox(i->spec) ? " with busybox" : "");
 }
 
+struct err *vm_check(struct engine *e, const struct spec *s)
+{
+	OWN(mem) char *kernel = NULL;
+
+	if (!spec_is_vm(s) || s->kernel || s->n_disks)
+		return NULL;
+	kernel = kernel_default(e);
+	if (!kernel)
+		return err_new(ERR_UNAVAILABLE, "there is no kernel to boot it with: add one by "
+						"\"hostel kernel add\"");
+	return NULL;
+}
+
 void vm_initramfs_made(struct instance *i, const char *path)
 {
 	OWN(mem) char *kernel = kernel_default(i->e);
@@ -167,11 +180,8 @@ static struct err *put_kernel(struct instance *i, json_t *vm)
 	}
 	if (s->n_disks)
 		return NULL;
+	TRY(vm_check(i->e, s));
 	kernel = kernel_default(i->e);
-	if (!kernel)
-		return err_new(
-		    ERR_UNAVAILABLE,
-		    "there is no kernel to boot it with: add one by \"hostel kernel add\"");
 	return put_bundle(i, kernel, vm);
 }
 
@@ -245,11 +255,6 @@ struct err *vm_plan(struct instance *i, json_t **ret)
 	json_object_set_new(vm, "boot_timeout_ms", json_integer(BOOT_TIMEOUT_MS));
 	*ret = json_incref(vm);
 	return NULL;
-}
-
-int64_t vm_manage_bytes(const struct instance *i, int64_t shim_bytes)
-{
-	return i->manage_bytes;
 }
 
 struct err *vm_top(struct instance *i, struct engine_done done)

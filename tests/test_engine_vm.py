@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VMs through the engine: recovery, death of the monitor, numbers, queue beside containers."""
+import os, signal, time
+
+import pytest
+
+from conftest import CACHE, ROOT, run
+from test_recovery import crash, is_gone, state, wait_for
+
+
+@pytest.fixture(scope='session')
+def kernel_deb():
+    deb = os.environ.get('HOSTEL_KERNEL_DEB', '/work/tmp/cache/kernel.deb')
+    if os.path.exists(deb):
+        return deb
+    p = run(ROOT / 'tools/fetch.sh', 'kernel', CACHE, timeout=600)
+    if p.returncode:
+        pytest.skip(f'there is no kernel: {p.err[-200:]}')
+    return p.out.splitlines()[-1]
+
+
+@pytest.fixture
+def vms(hosteld, kernel_deb):
+    if not hosteld.api('GET', '/hostel/v1/kernels').json:
+        hosteld.ok('kernel', 'add', '--name', 'cloud', kernel_deb)
+    return hosteld
+
+
+def children_of(pid):
+    with open(f'/proc/{pid}/task/{pid}/children') as f:
+        return list(map(int, f.read().split()))
+
+
+def monitor_of(d, name):
+    id = d.api('GET', f'/containers/{name}/json').json['Id']
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            line = open(f'/proc/{pid}/cmdline').read().split('\0')
+        except OSError:
+            continue
+        if line[0].endswith('hostel-shim') and id in line:
+            return [c for c in children_of(pid) if 'qemu' in open(f'/proc/{c}/cmdline').read()][0]
+    return None
+
+
+def test_a_vm_without_a_kernel_is_refused_at_once(new_hosteld, busybox_tar):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    t = time.monotonic()
+    p = d.hostel('run', '--rm', '--vm', 'busybox', 'true')
+    assert p.returncode == 125 and 'hostel kernel add' in p.err and time.monotonic() - t < 5
+
+
+def test_a_vm_lives_through_the_daemons_death(vms):
+    vms.ok('run', '-d', '--vm', '--name', 'vm', '-m', '256m', 'busybox', 'sh', '-c', 'echo up; sleep 1000')
+    before = vms.ok('exec', 'vm', 'cat', '/proc/sys/kernel/random/boot_id')
+    crash(vms)
+    assert vms.ok('exec', 'vm', 'cat', '/proc/sys/kernel/random/boot_id') == before
+    assert vms.ok('logs', 'vm') == 'up'
+    vms.ok('stop', '-t', '5', 'vm', timeout=60)
+    assert state(vms, 'vm')['Status'] == 'exited'
+
+
+def test_a_killed_monitor_is_told_as_such(vms):
+    vms.ok('run', '-d', '--vm', '--name', 'vm', '-m', '256m', 'busybox', 'sleep', '1000')
+    pid = monitor_of(vms, 'vm')
+    os.kill(pid, signal.SIGKILL)
+    s = wait_for(lambda: (s := state(vms, 'vm')) and s['Status'] == 'exited' and s)
+    assert (s['ExitCode'], s['Error']) == (137, 'monitor died')
+    assert is_gone(pid)
+
+
+def test_a_vm_declares_and_its_overhead_is_measured(vms):
+    vms.ok('run', '-d', '--vm', '--name', 'vm', '-m', '256m', 'busybox', 'sleep', '1000')
+    holder = lambda: [h for h in vms.api('GET', '/hostel/v1/resources').json['holders'] if h['name'] == 'vm'][0]
+    assert holder()['memory_bytes'] == 256 << 20 and holder()['cpu_milli'] == 1000
+    estimate = holder()['manage_bytes']
+    wait_for(lambda: holder()['manage_bytes'] != estimate, 20)
+    assert 5 << 20 < holder()['manage_bytes'] < 200 << 20
+
+
+def test_exit_codes_and_127_of_a_vm(vms):
+    assert vms.hostel('run', '--rm', '--vm', 'busybox', 'sh', '-c', 'exit 42').returncode == 42
+    assert vms.hostel('run', '--rm', '--vm', 'busybox', 'nosuch').returncode == 127
