@@ -61,8 +61,8 @@ struct err *engine_files(struct engine *e, struct instance *i, const char *op, c
 			       i->spec->name);
 	}
 	return engine_job_start(e,
-				json_pack("{s:s, s:s, s:s, s:o, s:o}", "job", "files", "op", op,
-					  "path", path ? path : "/", "rootfs", rootfs_json(i),
-					  "mounts", mounts_json(i)),
+				json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "job", "files", "op",
+					  op, "name", i->spec->name, "path", path ? path : "/",
+					  "rootfs", rootfs_json(i), "mounts", mounts_json(i)),
 				io, done, NULL);
 }

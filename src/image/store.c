@@ -121,6 +121,10 @@ struct err *image_object(const char *root, const char *manifest, const struct st
 	if (m.n_layers != c.diff_ids.n)
 		return err_new(ERR_CORRUPT, "manifest has %zu layers, config %zu", m.n_layers,
 			       c.diff_ids.n);
+	for (size_t i = 0; i < c.diff_ids.n; i++)
+		if (!image_layer_exists(root, c.diff_ids.v[i])) /* removed under our hands */
+			return err_new(ERR_UNAVAILABLE, "layer %s is not there any more",
+				       c.diff_ids.v[i]);
 	platform = oci_platform_text(&c.platform);
 	layers = layer_objects(root, &m, &c, &bytes);
 	j = json_object();

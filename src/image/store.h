@@ -60,6 +60,7 @@ char *image_erofs_path(const char *root, const char *id);
  * @manifest: digest of the manifest; it, its config and its layers are there
  * @refs:     normalised references
  * @digest:   as the registry names it, NULL: unknown
+ * Return: NULL; ERR_UNAVAILABLE when a layer was removed meanwhile; ERR_NOT_FOUND; ERR_CORRUPT.
  */
 struct err *image_object(const char *root, const char *manifest, const struct strv *refs,
 			 const char *digest, json_t **ret) MUST_USE;

@@ -19,6 +19,13 @@ enum kind { MODIFIED, ADDED, DELETED }; /* Docker's numbers */
 struct diff {
 	int lower_fd; /* the image, merged */
 	json_t *changes;
+	struct strv mount_points; /* made for the instance's start, not by it */
+};
+
+/* What Docker hides in a layer between image and container. */
+static const char *const usual_mount_points[] = {
+	"/dev", "/dev/console", "/dev/pts",   "/dev/shm",  "/dev/mqueue",      "/proc",
+	"/sys", "/.dockerenv",  "/etc/hosts", "/etc/mtab", "/etc/resolv.conf", "/etc/hostname",
 };
 
 static void add_change(struct diff *d, const char *path, enum kind kind)
@@ -28,6 +35,16 @@ static void add_change(struct diff *d, const char *path, enum kind kind)
 	jx_set_str(c, "Path", path);
 	json_object_set_new(c, "Kind", json_integer(kind));
 	json_array_append_new(d->changes, c);
+}
+
+/* A folder, or a file without content, that the image does not have. */
+static bool is_mount_point(const struct diff *d, const char *path, const struct stat *st)
+{
+	bool is_named = strv_has(&d->mount_points, path);
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual_mount_points); i++)
+		is_named |= streq(usual_mount_points[i], path);
+	return is_named && (!S_ISREG(st->st_mode) || !st->st_size);
 }
 
 static bool is_opaque(int fd)
@@ -55,49 +72,62 @@ static bool same_dir(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static struct err *walk(struct diff *d, int fd, const char *path, bool opaque);
+static struct err *walk(struct diff *d, int fd, const char *path, bool opaque, bool *ret_points);
 
-/* A folder is listed when it, or something in it, was changed. */
-static struct err *one_dir(struct diff *d, int dir_fd, const char *name, const char *path,
-			   const struct stat *st, bool opaque)
+/*
+ * A folder is listed when it, or something in it, was changed.  That mount points were made
+ * in it changes its time, and does not count.
+ */
+static struct err *one_dir(struct diff *d, int dir_fd, const char *path, const struct stat *st,
+			   bool opaque, bool *ret_points)
 {
-	OWN(fd) int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	OWN(fd)
+	int fd =
+	    openat(dir_fd, strrchr(path, '/') + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	bool own_opaque = opaque || (fd >= 0 && is_opaque(fd));
 	size_t at = json_array_size(d->changes);
-	struct stat lower;
-	bool below;
+	bool below, points = false, unchanged;
+	struct stat lower = { 0 };
 
 	if (fd < 0)
 		return errno == ENOENT ? NULL : err_sys(errno, "%s", path);
 	below = !opaque && in_lower(d, path, &lower);
 	add_change(d, path, below ? MODIFIED : ADDED);
-	TRY(walk(d, TAKE_FD(fd), path, own_opaque || !below));
-	if (below && !own_opaque && same_dir(&lower, st) && json_array_size(d->changes) == at + 1)
+	TRY(walk(d, TAKE_FD(fd), path, own_opaque || !below, &points));
+	if (json_array_size(d->changes) != at + 1)
+		return NULL;
+	unchanged = below ? !own_opaque && (points || same_dir(&lower, st))
+			  : points || is_mount_point(d, path, st);
+	*ret_points |= unchanged && points;
+	if (unchanged)
 		json_array_remove(d->changes, at);
 	return NULL;
 }
 
-static struct err *one(struct diff *d, int dir_fd, const char *name, const char *path, bool opaque)
+static struct err *one(struct diff *d, int dir_fd, const char *path, bool opaque, bool *ret_points)
 {
 	struct stat st, lower;
 	bool below;
 
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir_fd, strrchr(path, '/') + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? NULL : err_sys(errno, "%s", path);
-	if (S_ISDIR(st.st_mode))
-		return one_dir(d, dir_fd, name, path, &st, opaque);
 	below = !opaque && in_lower(d, path, &lower);
+	if (!below && is_mount_point(d, path, &st))
+		*ret_points = true;
+	if (S_ISDIR(st.st_mode))
+		return one_dir(d, dir_fd, path, &st, opaque, ret_points);
 	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0)) {
 		if (below)
 			add_change(d, path, DELETED);
 		return NULL;
 	}
-	add_change(d, path, below ? MODIFIED : ADDED);
+	if (below || !is_mount_point(d, path, &st))
+		add_change(d, path, below ? MODIFIED : ADDED);
 	return NULL;
 }
 
 /* Consumes @fd.  @opaque: nothing of the image shows through here. */
-static struct err *walk(struct diff *d, int fd, const char *path, bool opaque)
+static struct err *walk(struct diff *d, int fd, const char *path, bool opaque, bool *ret_points)
 {
 	DIR *dir = fdopendir(fd);
 	struct err *e = NULL;
@@ -113,10 +143,18 @@ static struct err *walk(struct diff *d, int fd, const char *path, bool opaque)
 			continue;
 		OWN(mem) char *child = xasprintf("%s/%s", path, ent->d_name);
 
-		e = one(d, fd, ent->d_name, child, opaque);
+		e = one(d, fd, child, opaque, ret_points);
 	}
 	closedir(dir);
 	return e;
+}
+
+static void add_mount_points(const struct job *j, struct strv *ret)
+{
+	const json_t *mounts = json_object_get(j->args, "mounts");
+
+	for (size_t i = 0; i < json_array_size(mounts); i++)
+		strv_add(ret, jx_str(json_array_get(mounts, i), "target", ""));
 }
 
 static int by_path(const void *a, const void *b)
@@ -147,6 +185,7 @@ struct err *files_diff(struct job *j, const char *path, json_t **ret_done)
 	OWN(mem) char *target = NULL;
 	OWN(fd) int upper = -1;
 	OWN(fd) int lower = -1;
+	bool unused;
 
 	(void)path;
 	TRY(view_tmp(j, &target));
@@ -159,8 +198,10 @@ struct err *files_diff(struct job *j, const char *path, json_t **ret_done)
 		return err_sys(errno, "open image");
 	struct diff d = { .lower_fd = lower, .changes = changes };
 
+	add_mount_points(j, &d.mount_points);
 	if (upper >= 0)
-		TRY(walk(&d, TAKE_FD(upper), "", false));
+		TRY(walk(&d, TAKE_FD(upper), "", false, &unused));
+	strv_done(&d.mount_points);
 	*ret_done = json_pack("{s: o}", "changes", sorted(changes));
 	return NULL;
 }

@@ -49,7 +49,6 @@ struct pull {
 	char manifest_digest[DIGEST_CHARS]; /* of our platform's manifest */
 	struct layer *layers;
 	size_t n_layers;
-	bool was_complete;
 	struct err *failed;
 };
 
@@ -249,7 +248,6 @@ static struct err *plan_layer(struct pull *p, size_t i)
 		job_progress(p->job, l->desc->digest, "Already exists", 0, 0);
 		return NULL;
 	}
-	p->was_complete = false;
 	if (have_blob) {
 		l->state = LAYER_FETCHED;
 		return NULL;
@@ -269,7 +267,6 @@ static struct err *plan_layer(struct pull *p, size_t i)
 
 static struct err *plan_layers(struct pull *p)
 {
-	p->was_complete = image_blob_exists(p->job->root, p->manifest_digest, -1);
 	p->layers = p->manifest.n_layers ? xcalloc(p->manifest.n_layers, sizeof(*p->layers)) : NULL;
 	for (size_t i = 0; i < p->manifest.n_layers; i++) {
 		p->n_layers = i + 1;
@@ -370,18 +367,6 @@ static void tell_start(struct pull *p)
 	job_status(p->job, p->ref.digest ? p->ref.digest : p->ref.tag, text);
 }
 
-static void tell_end(struct pull *p)
-{
-	OWN(mem) char *digest = xasprintf("Digest: %s", p->digest);
-	OWN(mem)
-	char *status =
-	    xasprintf("Status: %s for %s",
-		      p->was_complete ? "Image is up to date" : "Downloaded newer image", p->shown);
-
-	job_status(p->job, NULL, digest);
-	job_status(p->job, NULL, status);
-}
-
 struct err *job_pull(struct job *j, json_t **ret_done)
 {
 	OWN(pull) struct pull p = { .job = j };
@@ -398,7 +383,6 @@ struct err *job_pull(struct job *j, json_t **ret_done)
 	TRY(fetch_config(&p));
 	TRY(fetch_layers(&p));
 	TRY(put_text(&p, &p.manifest_text));
-	tell_end(&p);
 	full = oci_ref_text(&p.ref);
 	strv_add(&refs, full);
 	return image_object(j->root, p.manifest_digest, &refs, p.digest, ret_done);
