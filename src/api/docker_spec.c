@@ -33,9 +33,7 @@ static struct err *read_words(const json_t *j, void *slot)
 
 static json_t *write_words(const void *slot)
 {
-	const struct strv *l = slot;
-
-	return l->n ? jx_from_strv(l) : json_null();
+	return jx_from_strv(slot);
 }
 
 /* An object whose keys are the list: Volumes. */
@@ -554,7 +552,7 @@ static json_t *default_paths(bool masked)
 static void add_host_constants(const struct spec *s, json_t *j)
 {
 	json_t *more =
-	    json_pack("{s:n, s:s, s:s, s:s, s:[i,i], s:[], s:I, s:i, s:i, s:i, s:i, s:i}",
+	    json_pack("{s:[], s:s, s:s, s:s, s:[i,i], s:[], s:I, s:i, s:i, s:i, s:i, s:i}",
 		      "VolumesFrom", "VolumeDriver", "", "Cgroup", "", "Isolation", "",
 		      "ConsoleSize", 0, 0, "BlkioWeightDevice", "ShmSize",
 		      (json_int_t)(s->shm_bytes ? s->shm_bytes : 64 << 20), "CpuRealtimePeriod", 0,
