@@ -79,15 +79,13 @@ void entry_escape(struct str *out, const char *text, size_t len)
 	}
 }
 
-void entry_write(struct str *out, int stream, const char *text, size_t len, int64_t time_ns)
+void entry_write(struct str *out, int stream, const char *text, size_t len, const char *when)
 {
-	char when[36];
-
 	str_adds(out, "{\"log\":\"");
 	entry_escape(out, text, len);
 	str_adds(out, stream == SHIM_STDERR ? "\",\"stream\":\"stderr\",\"time\":\""
 					    : "\",\"stream\":\"stdout\",\"time\":\"");
-	str_adds(out, clock_rfc3339(time_ns, when));
+	str_adds(out, when);
 	str_adds(out, "\"}\n");
 }
 

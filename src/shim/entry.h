@@ -32,8 +32,8 @@ struct entry {
 /** entry_escape() - append bytes as the inside of a JSON string; no UTF-8 becomes U+FFFD */
 void entry_escape(struct str *out, const char *text, size_t len);
 
-/** entry_write() - append one entry as a line */
-void entry_write(struct str *out, int stream, const char *text, size_t len, int64_t time_ns);
+/** entry_write() - append one entry as a line; @when: clock_rfc3339() */
+void entry_write(struct str *out, int stream, const char *text, size_t len, const char *when);
 
 /**
  * entry_parse() - read one line

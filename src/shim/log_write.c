@@ -12,6 +12,7 @@
 
 #include "shim/entry.h"
 #include "shim/proto.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -22,6 +23,7 @@ struct log_writer {
 	int fd; /* -1: could not be opened (again) */
 	int64_t size;
 	bool has_said;      /* that lines are lost */
+	char when[36];      /* time of what is being put */
 	struct str part[2]; /* stdout, stderr: line without its end */
 	struct str batch;   /* entries that go out in one write */
 };
@@ -131,13 +133,12 @@ static void flush_batch(struct log_writer *w)
 }
 
 /* A file never grows beyond its limit, unless a single entry does. */
-static void add_entry(struct log_writer *w, int stream, const char *text, size_t len,
-		      int64_t time_ns)
+static void add_entry(struct log_writer *w, int stream, const char *text, size_t len)
 {
 	size_t before = w->batch.len;
 	int64_t limit = w->config.max_bytes;
 
-	entry_write(&w->batch, stream, text, len, time_ns);
+	entry_write(&w->batch, stream, text, len, w->when);
 	if (limit && w->size + (int64_t)w->batch.len > limit && w->size + (int64_t)before > 0) {
 		size_t entry_len = w->batch.len - before;
 		OWN(mem) char *entry = xstrndup(w->batch.buf + before, entry_len);
@@ -152,31 +153,30 @@ static void add_entry(struct log_writer *w, int stream, const char *text, size_t
 }
 
 /* Writes what is complete of @part, in pieces of at most ENTRY_TEXT_MAX. */
-static void split_part(struct log_writer *w, int stream, int64_t time_ns)
+static void split_part(struct log_writer *w, int stream)
 {
 	struct str *part = part_of(w, stream);
 
 	while (part->len >= ENTRY_TEXT_MAX) {
 		size_t n = entry_cut(part->buf, ENTRY_TEXT_MAX);
 
-		add_entry(w, stream, part->buf, n, time_ns);
+		add_entry(w, stream, part->buf, n);
 		str_drop(part, n);
 	}
 }
 
-static void put_line(struct log_writer *w, int stream, const char *line, size_t len,
-		     int64_t time_ns)
+static void put_line(struct log_writer *w, int stream, const char *line, size_t len)
 {
 	struct str *part = part_of(w, stream);
 
 	if (!part->len && len <= ENTRY_TEXT_MAX) {
-		add_entry(w, stream, line, len, time_ns);
+		add_entry(w, stream, line, len);
 		return;
 	}
 	str_add(part, line, len);
-	split_part(w, stream, time_ns);
+	split_part(w, stream);
 	if (part->len)
-		add_entry(w, stream, part->buf, part->len, time_ns);
+		add_entry(w, stream, part->buf, part->len);
 	part->len = 0;
 }
 
@@ -184,15 +184,16 @@ void log_writer_put(struct log_writer *w, int stream, const char *data, size_t l
 {
 	struct str *part = part_of(w, stream);
 
+	clock_rfc3339(time_ns, w->when);
 	while (len) {
 		const char *end = memchr(data, '\n', len);
 		size_t n = end ? (size_t)(end - data) + 1 : len;
 
 		if (end) {
-			put_line(w, stream, data, n, time_ns);
+			put_line(w, stream, data, n);
 		} else {
 			str_add(part, data, n);
-			split_part(w, stream, time_ns);
+			split_part(w, stream);
 		}
 		data += n;
 		len -= n;
@@ -207,8 +208,9 @@ void log_writer_end(struct log_writer *w, int stream, int64_t time_ns)
 {
 	struct str *part = part_of(w, stream);
 
+	clock_rfc3339(time_ns, w->when);
 	if (part->len)
-		add_entry(w, stream, part->buf, part->len, time_ns);
+		add_entry(w, stream, part->buf, part->len);
 	flush_batch(w);
 	str_done(&w->batch);
 	str_done(part);

@@ -161,9 +161,9 @@ static struct err *serve(const struct options *o, const struct payload_ops *ops)
 	ignore_signals();
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return err_sys(errno, "become subreaper");
-	/* Large buffers go back to the kernel as soon as they are freed. */
-	mallopt(M_MMAP_THRESHOLD, 16 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 32 * 1024);
+	/* While it is busy, buffers are reused; when it is idle, scratch.c gives all back. */
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 	return shim_serve(&o->shim, ops, FD_LISTEN);
 }
 

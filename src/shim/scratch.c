@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/scratch.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -19,6 +20,7 @@ static void on_idle(void *arg)
 		return;
 	}
 	munmap(TAKE(s->buf), SCRATCH_BYTES);
+	malloc_trim(0); /* what was busy until now may have left holes */
 }
 
 char *scratch_get(struct scratch *s)

@@ -4,6 +4,8 @@
 #include "shim/entry.h"
 #include "shim/proto.h"
 
+#define WHEN "1970-01-01T00:00:00.000000001Z"
+
 static void read_foreign(const uint8_t *data, size_t size)
 {
 	OWN(mem) char *line = fuzz_copy(data, size);
@@ -22,7 +24,7 @@ static void write_and_read(const uint8_t *data, size_t size)
 	struct entry e;
 	size_t len;
 
-	entry_write(&line, SHIM_STDERR, text, size, 1);
+	entry_write(&line, SHIM_STDERR, text, size, WHEN);
 	check(line.len <= size * 6 + 128);
 	check(memchr(line.buf, '\n', line.len) == line.buf + line.len - 1);
 	check(entry_parse(line.buf, line.len - 1, &e));
@@ -30,7 +32,7 @@ static void write_and_read(const uint8_t *data, size_t size)
 	/* What was read is valid UTF-8, so nothing of it is lost the next time. */
 	len = e.len;
 	copy = fuzz_copy((const uint8_t *)e.text, len);
-	entry_write(&again, SHIM_STDERR, copy, len, 1);
+	entry_write(&again, SHIM_STDERR, copy, len, WHEN);
 	check(entry_parse(again.buf, again.len - 1, &e));
 	check(e.len == len && !memcmp(e.text, copy, len));
 }
