@@ -179,5 +179,8 @@ class Container:
                 subprocess.run([DRIVER, 'undo', str(self.state)])
         if self.driver:
             self.driver.wait()
-            self.driver.stdin.close()
             self.driver.stdout.close()
+            try:
+                self.driver.stdin.close()
+            except BrokenPipeError:
+                pass  # a command that came too late
