@@ -82,6 +82,15 @@ def test_a_namespace_of_another_container_is_joined(run):
     assert output(c).split() == [os.readlink(f'/proc/{pid}/ns/{n}') for n in ('ipc', 'pid', 'net')]
 
 
+def test_who_joins_an_ipc_namespace_shares_its_dev_shm(run):
+    first = run('sh', '-c', 'echo here > /dev/shm/word; echo ready; sleep 60')
+    pid = first.started()
+    first.until('ready')
+    c = run('sh', '-c', 'cat /dev/shm/word; touch /x && ls /bin/probe', inside={'ipc_ns': f'/proc/{pid}/ns/ipc'}, spec={'IpcMode': 'container:x'})
+    assert output(c).split() == ['here', '/bin/probe']
+    assert first.run_exec('x', ['ls', '/'])[1].split().count('x') == 0
+
+
 def test_nothing_of_the_hosts_tree_is_left(run):
     c = run('cat', '/proc/self/mountinfo')
     lines = output(c).splitlines()

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -160,10 +161,41 @@ static struct err *read_entry(const json_t *j, struct entry *e)
 
 /* ---- before pivot_root ---- */
 
+/* "/proc/PID/root/x": the length of "/proc/PID"; 0 for other paths. */
+static size_t process_prefix(const char *source)
+{
+	size_t n;
+
+	if (strncmp(source, "/proc/", 6) != 0)
+		return 0;
+	n = 6 + strspn(source + 6, "0123456789");
+	return n > 6 && !strncmp(source + n, "/root/", 6) ? n : 0;
+}
+
+/* A mount of another mount namespace can be copied only from inside it: go and come back. */
+static struct err *open_in_process(struct entry *e, size_t prefix)
+{
+	OWN(mem) char *path = xasprintf("%.*s/ns/mnt", (int)prefix, e->source);
+	OWN(fd) int own = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	OWN(fd) int other = open(path, O_RDONLY | O_CLOEXEC);
+	struct err *err;
+
+	if (own < 0 || other < 0 || setns(other, CLONE_NEWNS) < 0)
+		return err_new(ERR_NOT_FOUND, "the instance whose %s is shared has gone",
+			       e->source + prefix + strlen("/root"));
+	err = tree_open(AT_FDCWD, e->source + prefix + strlen("/root"), e->recursive, &e->tree);
+	if (setns(own, CLONE_NEWNS) < 0)
+		_exit(127); /* nothing that follows would be where it belongs */
+	return err;
+}
+
 static struct err *open_bind(struct entry *e)
 {
 	struct stat st;
-	OWN(err) struct err *err = tree_open(AT_FDCWD, e->source, e->recursive, &e->tree);
+	size_t prefix = process_prefix(e->source);
+	OWN(err)
+	struct err *err = prefix ? open_in_process(e, prefix)
+				 : tree_open(AT_FDCWD, e->source, e->recursive, &e->tree);
 
 	/* Not the kernel's words: the client takes them for a missing command. */
 	if (err && err_errno(err) == ENOENT)

@@ -87,15 +87,29 @@ static void add_defaults(const struct spec *s, json_t *mounts)
 	}
 }
 
-static void add_shm(const struct spec *s, json_t *mounts)
+/* Who shares another's IPC namespace shares its /dev/shm: seen by way of its process. */
+static char *shm_of_other(const struct spec *s, const struct ctr_plan_in *in)
 {
+	bool joins = s->ipc_mode && !strncmp(s->ipc_mode, "container:", 10);
+	size_t n = in->ipc_ns ? strlen(in->ipc_ns) : 0;
+
+	if (!joins || spec_is_vm(s) || n < 7 || strcmp(in->ipc_ns + n - 7, "/ns/ipc") != 0)
+		return NULL;
+	return xasprintf("%.*s/root/dev/shm", (int)n - 7, in->ipc_ns);
+}
+
+static void add_shm(const struct spec *s, const struct ctr_plan_in *in, json_t *mounts)
+{
+	OWN(mem) char *other = shm_of_other(s, in);
+	bool is_host = plan_mode_is(s->ipc_mode, "host") && !spec_is_vm(s);
 	json_t *options;
 
 	if (user_mounts(s, "/dev/shm") || plan_mode_is(s->ipc_mode, "none"))
 		return;
-	if (plan_mode_is(s->ipc_mode, "host") && !spec_is_vm(s)) {
-		json_array_append_new(
-		    mounts, mount_json("/dev/shm", "bind", "/dev/shm", split("rbind,rprivate")));
+	if (other || is_host) {
+		json_array_append_new(mounts,
+				      mount_json("/dev/shm", "bind", other ? other : "/dev/shm",
+						 split("rbind,rprivate")));
 		return;
 	}
 	options = split("nosuid,noexec,nodev,mode=1777");
@@ -261,7 +275,7 @@ struct err *plan_mounts(const struct spec *s, const struct ctr_plan_in *in, json
 	OWN(json) json_t *mounts = json_array();
 
 	add_defaults(s, mounts);
-	add_shm(s, mounts);
+	add_shm(s, in, mounts);
 	TRY(add_users(s, in, mounts));
 	json_object_set(oci, "mounts", mounts);
 	json_object_set_new(
