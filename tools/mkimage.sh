@@ -29,18 +29,8 @@ debian_layer() {
 	cache=${cache:-$(dirname "$out")}
 	if [ ! -s "$cache/minbase.tar" ]; then
 		mkdir -p "$cache"
-		# In two stages, so that dpkg can be told not to wait for the disk at each file, and to leave out what an
-		# image has no use for.
-		mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-		if ! { debootstrap --variant=minbase --foreign bookworm "$tmp/root" "$mirror" &&
-			mkdir -p "$tmp/root/etc/dpkg/dpkg.cfg.d" &&
-			printf '%s\n' force-unsafe-io 'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/man/*' \
-				'path-exclude=/usr/share/locale/*' >"$tmp/root/etc/dpkg/dpkg.cfg.d/mkimage" &&
-			chroot "$tmp/root" /debootstrap/debootstrap --second-stage; } >"$cache/debootstrap.log" 2>&1; then
-			tail -3 "$cache/debootstrap.log" >&2
-			exit 1
-		fi
-		rm "$tmp/root/etc/dpkg/dpkg.cfg.d/mkimage"
+		debootstrap --variant=minbase bookworm "$tmp/root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$cache/debootstrap.log" 2>&1 ||
+			{ tail -3 "$cache/debootstrap.log" >&2; exit 1; }
 		rm -rf "$tmp/root"/var/cache/apt/archives/*.deb "$tmp/root"/var/lib/apt/lists/* "$tmp/root"/usr/share/{doc,man,locale}/*
 		tar -C "$tmp/root" --one-file-system --sort=name --numeric-owner -cf "$cache/minbase.tar.$$" .
 		mv "$cache/minbase.tar.$$" "$cache/minbase.tar"
