@@ -61,6 +61,7 @@ struct call {
 
 /** call_param() - a {part} of the path; never NULL for a part of the route */
 const char *call_param(const struct call *c, const char *name);
+/** call_query() - first decoded value of a query key, or NULL; borrowed */
 const char *call_query(const struct call *c, const char *key);
 
 /** call_flag() - boolean query parameter, as dockerd reads it */

@@ -54,19 +54,22 @@ struct err *docker_restart_read(const char *text, struct spec *s) MUST_USE;
 #define SPEC_OF(slot, member)                                                                      \
 	((const struct spec *)(const void *)((const char *)(slot)-offsetof(struct spec, member)))
 
-/** docker_port_bindings_read(), _write() - HostConfig.PortBindings; slot is spec.ports */
+/** docker_port_bindings_read() - HostConfig.PortBindings; slot is spec.ports */
 struct err *docker_port_bindings_read(const json_t *j, void *slot) MUST_USE;
+/** docker_port_bindings_write() - the way back; new reference */
 json_t *docker_port_bindings_write(const void *slot);
 
-/** docker_exposed_read(), _write() - Config.ExposedPorts; slot is spec.exposed */
+/** docker_exposed_read() - Config.ExposedPorts; slot is spec.exposed */
 struct err *docker_exposed_read(const json_t *j, void *slot) MUST_USE;
+/** docker_exposed_write() - the way back; new reference */
 json_t *docker_exposed_write(const void *slot);
 
 /** docker_ports_map() - {"80/tcp":[{"HostIp":…,"HostPort":…}], "81/tcp":null}; new reference */
 json_t *docker_ports_map(const struct spec_port *ports, size_t n, const struct strv *exposed);
 
-/** docker_mounts_read(), _write() - HostConfig.Mounts; slot is spec.mounts */
+/** docker_mounts_read() - HostConfig.Mounts; slot is spec.mounts */
 struct err *docker_mounts_read(const json_t *j, void *slot) MUST_USE;
+/** docker_mounts_write() - those that neither -v nor the image said; new reference */
 json_t *docker_mounts_write(const void *slot);
 
 /** docker_binds_read() - parse spec.binds into mounts; ERR_INVALID */

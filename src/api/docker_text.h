@@ -51,6 +51,7 @@ struct docker_filters {
  */
 struct err *docker_filters_read(const char *text, const char *const *allowed,
 				struct docker_filters *ret) MUST_USE;
+/** docker_filters_done() - free all; empty again */
 void docker_filters_done(struct docker_filters *f);
 
 static inline void own_filters_release(struct docker_filters *f)

@@ -38,6 +38,10 @@ struct http_config {
 	void *arg;
 };
 
+/**
+ * http_server_new() - answer requests from now on; SIGPIPE is ignored from now on too
+ * Return: NULL, or ERR_INTERNAL.
+ */
 struct err *http_server_new(const struct http_config *c, struct http_server **ret) MUST_USE;
 
 /** http_server_free() - close every connection; requests not yet answered may be answered still */

@@ -56,12 +56,14 @@ struct http_request {
 	void *upgrade_arg;
 };
 
-/** request_ref(), request_unref() - shared ownership */
+/** request_ref() - one more owner */
 void request_ref(struct http_request *r);
+/** request_unref() - one owner less; the last one frees it */
 void request_unref(struct http_request *r);
 
 /** request_suspend() - no callback of libmicrohttpd for it until request_resume() */
 void request_suspend(struct http_request *r);
+/** request_resume() - let libmicrohttpd go on with it; idempotent */
 void request_resume(struct http_request *r);
 
 /** request_watch_client() - call on_gone when the client's connection ends; idempotent */

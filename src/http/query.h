@@ -26,6 +26,7 @@ char *http_decode(const char *text, size_t len, bool plus_is_space);
 
 /** http_query_parse() - "a=1&b" without the leading "?"; never fails */
 void http_query_parse(const char *text, struct http_query *ret);
+/** http_query_done() - free all; empty again */
 void http_query_done(struct http_query *q);
 
 /** http_query_find() - first value of @key, or NULL; borrowed */
@@ -47,6 +48,7 @@ struct http_params {
  * @ret:     zeroed by the caller; filled on success
  */
 bool http_match(const char *pattern, const char *path, struct http_params *ret);
+/** http_params_done() - free all; empty again */
 void http_params_done(struct http_params *p);
 
 /** http_params_get() - value of a {part}, or NULL; borrowed */

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ordinary docker CLI, and docker-py, against hosteld."""
+import contextlib, os, pty, select, subprocess, time
+
+import pytest
+
+
+@pytest.fixture
+def cli(hosteld):
+    def call(*args, rc=0, **kw):
+        p = hosteld.docker(*args, **kw)
+        assert p.returncode == rc, f'docker {" ".join(args)}: {p.returncode}\n{p.out}\n{p.err}'
+        return p
+    return call
+
+
+def drive(hosteld, argv, steps):
+    """A program on a terminal: [(seconds to read first, bytes to type)]; what it wrote."""
+    pid, fd = pty.fork()
+    if not pid:
+        os.execvpe(argv[0], argv, hosteld.env)
+    out = b''
+
+    def read_for(seconds):
+        nonlocal out
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if select.select([fd], [], [], 0.05)[0]:
+                try:
+                    data = os.read(fd, 65536)
+                except OSError:
+                    return
+                out += data
+    for wait, data in steps:
+        read_for(wait)
+        os.write(fd, data)
+    read_for(3)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    os.close(fd)
+    return out
+
+
+@pytest.mark.parametrize('command, code, words', [
+    (['true'], 0, ''),
+    (['sh', '-c', 'exit 7'], 7, ''),
+    (['no-such-program'], 127, 'executable file not found'),
+    (['/no/such/path'], 127, 'no such file or directory'),
+    (['/etc'], 126, 'is a directory'),
+    (['/etc/passwd'], 126, 'permission denied'),
+], ids=lambda x: str(x)[:20])
+def test_run_has_dockers_exit_codes(cli, command, code, words):
+    assert words in cli('run', '--rm', 'busybox', *command, rc=code).err
+    assert cli('ps', '-aq').out == ''
+
+
+def test_streams_are_told_apart_and_stdin_arrives(cli):
+    p = cli('run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2')
+    assert (p.out, p.err) == ('out', 'err')
+    assert cli('run', '--rm', '-i', 'busybox', 'cat', input='piped').out == 'piped'
+
+
+def test_exec_tells_why_it_failed_and_with_which_code(cli):
+    cli('run', '-d', '--name', 'ex', 'busybox', 'sleep', '1000')
+    for _ in range(5):
+        assert 'executable file not found' in cli('exec', 'ex', 'no-such-program', rc=127).out
+        cli('exec', 'ex', 'sh', '-c', 'exit 9', rc=9)
+    assert cli('exec', '-i', 'ex', 'cat', input='in').out == 'in'
+
+
+def test_a_terminal_is_left_by_its_keys_and_taken_up_again(hosteld, cli, docker):
+    out = drive(hosteld, [docker, 'run', '-it', '--name', 'pt', 'busybox', 'sh'],
+                [(2, b'echo $((40+2))\n'), (1, b'\x10\x11')])
+    assert b'42' in out
+    assert cli('inspect', 'pt', '--format', '{{.State.Running}}').out == 'true'
+    drive(hosteld, [docker, 'attach', 'pt'], [(1, b'exit 6\n')])
+    assert cli('wait', 'pt').out == '6'
+
+
+def test_cp_goes_both_ways(cli, tmp_path):
+    cli('run', '-d', '--name', 'cp', 'busybox', 'sleep', '1000')
+    (tmp_path / 'a').write_text('there')
+    cli('cp', str(tmp_path / 'a'), 'cp:/tmp/')
+    assert cli('exec', 'cp', 'cat', '/tmp/a').out == 'there'
+    cli('cp', 'cp:/tmp/a', str(tmp_path / 'b'))
+    assert (tmp_path / 'b').read_text() == 'there'
+
+
+def test_logs_f_leaves_no_reader_behind(hosteld, cli, docker):
+    cli('run', '-d', '--name', 'lf', 'busybox', 'sleep', '1000')
+    p = subprocess.Popen([docker, 'logs', '-f', 'lf'], env=hosteld.env)
+    readers = lambda: hosteld_readers(hosteld)
+    end = time.monotonic() + 10
+    while not readers() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert readers()
+    p.kill()
+    p.wait()
+    while readers() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not readers()
+
+
+def hosteld_readers(hosteld):
+    from conftest import processes_of
+    return [line for line in processes_of(str(hosteld.dir)).values() if '--logs' in line]
+
+
+def test_a_start_that_does_not_fit_waits_with_its_client_or_is_refused(new_hosteld, busybox_tar):
+    d = new_hosteld(config={'memory_total': '2g'})
+    d.ok('load', '-q', '-i', busybox_tar)
+    p = d.docker('run', '--rm', '-m', '60g', 'busybox', 'true')
+    assert (p.returncode, 'not started: memory: needs 60 GiB' in p.err) == (125, True)
+    assert d.docker('run', '-d', '--name', 'h1', '-m', '1g', 'busybox', 'sleep', '3').returncode == 0
+    p = d.docker('run', '--rm', '-m', '1g', 'busybox', 'echo', 'got it')
+    assert (p.returncode, p.out, 'memory: needs 1 GiB' in p.err) == (0, 'got it', True)
+    assert d.docker('run', '-d', '--name', 'h2', '-m', '1g', 'busybox', 'sleep', '1000').returncode == 0
+    p = d.docker('run', '-d', '--name', 'q1', '--label', 'hostel.queue=wait', '-m', '1g', 'busybox', 'true')
+    assert p.returncode == 0
+    assert d.docker('ps', '-a', '--filter', 'name=q1', '--format', '{{.State}} {{.Status}}').out.startswith(
+        'created Queued (memory: needs 1 GiB')
+    assert d.docker('kill', '-s', 'WINCH', 'q1').returncode == 1
+    assert d.docker('stop', 'q1').returncode == 0
+
+
+def test_docker_py_does_its_usual_things(hosteld):
+    c = hosteld.docker_py()
+    assert c.ping() and c.containers.run('busybox', 'echo hello', remove=True) == b'hello\n'
+    k = c.containers.run('busybox', 'sh -c "echo a; echo b >&2; sleep 1000"', detach=True)
+    assert k.exec_run('sh -c "exit 3"').exit_code == 3
+    assert k.exec_run('echo x', demux=True).output == (b'x\n', None)
+    assert k.stats(stream=False)['id'] == k.id
+    k.kill()
+    assert k.wait() == {'StatusCode': 137}
+    assert k.logs(stderr=False) == b'a\n'
+    k.remove()
+    import docker
+    with pytest.raises(docker.errors.NotFound):
+        c.containers.get(k.id)
