@@ -86,6 +86,13 @@ def test_cp_goes_both_ways(cli, tmp_path):
     assert (tmp_path / 'b').read_text() == 'there'
 
 
+def test_diff_shows_what_the_instance_changed_itself(cli):
+    cli('run', '--name', 'di', 'busybox', 'true')
+    assert cli('diff', 'di').out == ''
+    cli('run', '--name', 'di2', 'busybox', 'sh', '-c', 'echo x > /etc/x; rm /etc/group')
+    assert cli('diff', 'di2').out.split('\n') == ['C /etc', 'D /etc/group', 'A /etc/x']
+
+
 def test_logs_f_leaves_no_reader_behind(hosteld, cli, docker):
     cli('run', '-d', '--name', 'lf', 'busybox', 'sleep', '1000')
     p = subprocess.Popen([docker, 'logs', '-f', 'lf'], env=hosteld.env)
