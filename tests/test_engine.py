@@ -340,3 +340,27 @@ def test_ctrl_c_withdraws_a_docker_run_with_and_without_a_terminal(tight):
     assert p.wait(20) != 0
     wait_for(lambda: state(tight, 'term') is None)
     os.close(main)
+
+
+# ---- images ----
+
+def test_tags_are_short_and_the_last_one_deletes(new_hosteld, busybox_tar):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    names = lambda: sorted(t for i in d.api('GET', '/images/json').json for t in i['RepoTags'])
+    first = names()
+    d.ok('tag', 'busybox', 'localhost:5000/a/b:c')
+    d.ok('tag', 'busybox', 'other')
+    assert names() == sorted(first + ['localhost:5000/a/b:c', 'other:latest'])
+    id = d.api('GET', '/images/other/json').json['Id']
+    assert d.api('GET', f'/images/{id[7:19]}/json').json['Id'] == id
+    assert d.api('GET', '/images/Other/json').status in (400, 404)
+    d.ok('create', '--name', 'user', 'other')
+    d.ok('rmi', 'localhost:5000/a/b:c', *first)
+    assert names() == ['other:latest']
+    assert d.api('DELETE', '/images/other').status == 409
+    d.ok('rm', 'user')
+    d.ok('rmi', 'other')
+    assert d.api('GET', '/images/json').json == []
+    wait_for(lambda: not os.listdir(d.root / 'layers/sha256') and not os.listdir(d.root / 'blobs/sha256') and
+             not os.listdir(d.root / 'tmp'))

@@ -20,7 +20,7 @@
  *	shimlink.c   spawn a shim, its events      exits.c the end of a run, restart policy
  *	stop.c       stop, kill, restart, pause    remove.c
  *	ticket.c     completions and waits         streams.c  attach, resize
- *	exec.c       jobs.c images.c refs.c (pure) volumes.c kernels.c files.c events.c
+ *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
  *	resources.c  measure.c  recovery.c  crash.c
  */
 
@@ -248,6 +248,7 @@ struct engine {
 	bool is_sweeping;
 
 	struct image_list images;
+	json_t *doomed; /* image objects whose files go when no worker may need them; NULL: none */
 	struct ref_list refs;
 	struct engine_image shown; /* what engine_image_find() lends */
 	struct exec_list execs;
@@ -473,6 +474,8 @@ void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_e
 
 struct err *images_load(struct engine *e) MUST_USE;
 void images_free(struct engine *e);
+/** images_sweep() - files of deleted images, unless a worker may need them: then after it */
+void images_sweep(struct engine *e);
 struct image *image_by_ref(struct engine *e, const char *ref);
 struct image *image_by_id(struct engine *e, const char *id);
 struct err *image_config(struct engine *e, struct image *im, const json_t **ret) MUST_USE;
@@ -496,6 +499,8 @@ void events_free(struct engine *e);
 struct err *job_simple(struct engine *e, json_t *job, struct engine_done done,
 		       struct engine_job **ret) MUST_USE;
 void jobs_free(struct engine *e);
+/** jobs_use_images() - does a worker run that reads or makes images? */
+bool jobs_use_images(const struct engine *e);
 
 /* ---- measure.c, resources.c, recovery.c ---- */
 

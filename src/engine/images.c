@@ -4,9 +4,38 @@
 #include <time.h>
 
 #include "engine/engine_int.h"
-#include "engine/refs.h"
+#include "oci/ref.h"
 #include "util/clock.h"
 #include "util/mem.h"
+
+/* ---- references: stored whole, shown short ---- */
+
+static struct err *ref_whole(const char *text, char **ret)
+{
+	OWN(oci_ref) struct oci_ref r = { 0 };
+
+	TRY(oci_ref_parse(text, &r));
+	*ret = oci_ref_text(&r);
+	return NULL;
+}
+
+/* Of a stored one, which parses. @show: oci_ref_familiar() or oci_ref_name() */
+static char *ref_shown(const char *whole, char *(*show)(const struct oci_ref *r))
+{
+	OWN(oci_ref) struct oci_ref r = { 0 };
+	OWN(err) struct err *err = oci_ref_parse(whole, &r);
+
+	return err ? xstrdup(whole) : show(&r);
+}
+
+/* May it be (the start of) an id, with or without "sha256:"? */
+static bool ref_is_id(const char *text)
+{
+	const char *hex = strncmp(text, "sha256:", 7) ? text : text + 7;
+	size_t n = strlen(hex);
+
+	return n > 0 && n <= 64 && strspn(hex, "0123456789abcdef") == n;
+}
 
 /* ---- table ---- */
 
@@ -104,6 +133,7 @@ static void shown_done(struct engine *e)
 
 void images_free(struct engine *e)
 {
+	json_decref(e->doomed);
 	while (!TAILQ_EMPTY(&e->images))
 		image_drop(e, TAILQ_FIRST(&e->images));
 	while (!TAILQ_EMPTY(&e->refs))
@@ -140,7 +170,7 @@ struct err *image_enter(struct engine *e, const json_t *doc)
 	{
 		OWN(mem) char *whole = NULL;
 
-		TRY(ref_normalise(json_string_value(ref), &whole));
+		TRY(ref_whole(json_string_value(ref), &whole));
 		TRY(put_ref(e, whole, id, jx_str(doc, "digest", "")));
 	}
 	return engine_commit(e);
@@ -168,16 +198,16 @@ static struct image *image_by_prefix(struct engine *e, const char *text)
 static struct image *image_by_digest(struct engine *e, const char *whole)
 {
 	const char *at = strchr(whole, '@');
+	OWN(mem) char *wanted = ref_shown(whole, oci_ref_name);
 	struct image_ref *r;
 
 	if (!at)
 		return NULL;
 	TAILQ_FOREACH(r, &e->refs, link)
 	{
-		OWN(mem) char *repository = ref_repository(r->ref);
+		OWN(mem) char *name = ref_shown(r->ref, oci_ref_name);
 
-		if (streq(r->digest, at + 1) && strlen(repository) == (size_t)(at - whole) &&
-		    !strncmp(repository, whole, (size_t)(at - whole)))
+		if (streq(r->digest, at + 1) && streq(name, wanted))
 			return image_by_id(e, r->image);
 	}
 	return NULL;
@@ -186,7 +216,7 @@ static struct image *image_by_digest(struct engine *e, const char *whole)
 struct image *image_by_ref(struct engine *e, const char *ref)
 {
 	OWN(mem) char *whole = NULL;
-	OWN(err) struct err *err = ref_normalise(ref, &whole);
+	OWN(err) struct err *err = ref_whole(ref, &whole);
 	struct image_ref *r = err ? NULL : ref_find(e, whole);
 	struct image *im = r ? image_by_id(e, r->image) : NULL;
 
@@ -229,22 +259,27 @@ static int64_t created_ns(const json_t *doc)
 	return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) ? timegm(&tm) * INT64_C(1000000000) : 0;
 }
 
+static char *digest_line(const struct image_ref *r)
+{
+	OWN(mem) char *name = ref_shown(r->ref, oci_ref_name);
+
+	return xasprintf("%s@%s", name, r->digest);
+}
+
 static void show_refs(struct engine *e, const struct image *im)
 {
 	struct image_ref *r;
 
 	TAILQ_FOREACH(r, &e->refs, link)
 	{
+		OWN(mem) char *tag = ref_shown(r->ref, oci_ref_familiar);
+		OWN(mem) char *line = digest_line(r);
+
 		if (!streq(r->image, im->id))
 			continue;
 		if (!strchr(r->ref, '@'))
-			strv_add(&e->shown.tags, ref_short(r->ref));
-		if (!r->digest || !*r->digest)
-			continue;
-		OWN(mem) char *repository = ref_repository(r->ref);
-		OWN(mem) char *line = xasprintf("%s@%s", ref_short(repository), r->digest);
-
-		if (!strv_has(&e->shown.digests, line))
+			strv_add(&e->shown.tags, tag);
+		if (r->digest && *r->digest && !strv_has(&e->shown.digests, line))
 			strv_add(&e->shown.digests, line);
 	}
 }
@@ -299,11 +334,13 @@ struct err *engine_image_tag(struct engine *e, const char *ref, const char *new_
 
 	if (!im)
 		return err_new(ERR_NOT_FOUND, "No such image: %s", ref);
-	TRY(ref_normalise(new_ref, &whole));
+	TRY(ref_whole(new_ref, &whole));
 	if (strchr(whole, '@'))
 		return err_new(ERR_INVALID, "refusing to create a tag with a digest reference");
 	TRY(put_ref(e, whole, im->id, ""));
-	image_event(e, "tag", im, ref_short(whole));
+	OWN(mem) char *tag = ref_shown(whole, oci_ref_familiar);
+
+	image_event(e, "tag", im, tag);
 	return engine_commit(e);
 }
 
@@ -331,16 +368,16 @@ static struct instance *user_of(struct engine *e, const struct image *im)
 
 static struct err *untag(struct engine *e, struct image *im, struct image_ref *r, json_t *out)
 {
+	OWN(mem) char *tag = ref_shown(r->ref, oci_ref_familiar);
+
 	TRY(store_begin(e->store));
 	TRY(store_del(e->store, STORE_REF, r->ref));
 	engine_dirty(e);
-	json_array_append_new(out, json_pack("{s:s}", "Untagged", ref_short(r->ref)));
+	json_array_append_new(out, json_pack("{s:s}", "Untagged", tag));
 	if (r->digest && *r->digest) {
-		OWN(mem) char *repository = ref_repository(r->ref);
+		OWN(mem) char *line = digest_line(r);
 
-		json_array_append_new(
-		    out, json_pack("{s:o}", "Untagged",
-				   json_sprintf("%s@%s", ref_short(repository), r->digest)));
+		json_array_append_new(out, json_pack("{s:s}", "Untagged", line));
 	}
 	image_event(e, "untag", im, im->id);
 	ref_drop(e, r);
@@ -392,8 +429,9 @@ static void trash_blob(struct engine *e, const char *digest)
 }
 
 /* Files of an image whose row is gone: whatever no other image has. */
-static void trash_files(struct engine *e, const json_t *doc, const char *id, json_t *out)
+static void trash_files(struct engine *e, const json_t *doc)
 {
+	const char *id = jx_str(doc, "id", "sha256:");
 	OWN(mem) char *erofs = engine_path(e, "images/%s.erofs", id + 7);
 	size_t n;
 	json_t *layer;
@@ -408,11 +446,42 @@ static void trash_files(struct engine *e, const json_t *doc, const char *id, jso
 		OWN(mem) char *path = engine_path(e, "layers/sha256/%s", diff + 7);
 
 		trash_put(e, path);
-		json_array_append_new(out, json_pack("{s:s}", "Deleted", diff));
 	}
 	trash_blob(e, id);
 	trash_blob(e, jx_str(doc, "manifest", ""));
-	trash_put(e, erofs);
+	if (!image_by_id(e, id))
+		trash_put(e, erofs);
+}
+
+void images_sweep(struct engine *e)
+{
+	size_t n;
+	json_t *doc;
+
+	/* A pull counts on the layers that it found, though no row names them yet. */
+	if (!e->doomed || jobs_use_images(e))
+		return;
+	OWN(json) json_t *doomed = TAKE(e->doomed);
+
+	json_array_foreach(doomed, n, doc) trash_files(e, doc);
+}
+
+static void doom(struct engine *e, json_t *doc, json_t *out)
+{
+	size_t n;
+	json_t *layer;
+
+	json_array_foreach(json_object_get(doc, "layers"), n, layer)
+	{
+		const char *diff = jx_str(layer, "diff_id", "sha256:");
+
+		if (!is_layer_used(e, diff + 7))
+			json_array_append_new(out, json_pack("{s:s}", "Deleted", diff));
+	}
+	if (!e->doomed)
+		e->doomed = json_array();
+	json_array_append(e->doomed, doc);
+	images_sweep(e);
 }
 
 static struct err *delete_image(struct engine *e, struct image *im, json_t *out)
@@ -427,7 +496,7 @@ static struct err *delete_image(struct engine *e, struct image *im, json_t *out)
 	json_array_append_new(out, json_pack("{s:s}", "Deleted", id));
 	image_drop(e, im);
 	TRY(engine_commit(e)); /* the row first: files without a row are only garbage */
-	trash_files(e, doc, id, out);
+	doom(e, doc, out);
 	return NULL;
 }
 
@@ -492,7 +561,7 @@ struct err *engine_image_remove(struct engine *e, const char *ref, bool force, b
 	struct image *im = image_by_ref(e, ref);
 	OWN(json) json_t *out = json_array();
 	OWN(mem) char *whole = NULL;
-	OWN(err) struct err *bad = ref_normalise(ref, &whole);
+	OWN(err) struct err *bad = ref_whole(ref, &whole);
 	struct image_ref *r = bad ? NULL : ref_find(e, whole);
 
 	if (!im)

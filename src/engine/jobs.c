@@ -125,8 +125,23 @@ static struct err *enter(struct engine_job *j)
 	return NULL;
 }
 
+static const char *const image_jobs[] = { "pull", "load",  "import",      "save",
+					  "push", "erofs", "volume-copy", "commit" };
+
+bool jobs_use_images(const struct engine *e)
+{
+	struct engine_job *j;
+
+	TAILQ_FOREACH(j, &e->jobs, link)
+	for (size_t n = 0; n < ARRAY_SIZE(image_jobs); n++)
+		if (streq(image_jobs[n], jx_str(j->job, "job", "")))
+			return true;
+	return false;
+}
+
 static void job_end(struct engine_job *j)
 {
+	struct engine *e = j->e;
 	struct err *err = TAKE(j->err);
 
 	if (!err && !j->result)
@@ -139,6 +154,7 @@ static void job_end(struct engine_job *j)
 	else
 		engine_finish(j->e, j->done, err, err ? NULL : json_incref(j->result));
 	job_free(j);
+	images_sweep(e);
 }
 
 /* ---- its lines ---- */
