@@ -248,3 +248,57 @@ def test_twenty_deaths_at_random_moments(new_hosteld, busybox_tar):
             assert d.ok('logs', name) == name
     d.clear()
     assert os.listdir(d.root / 'instances') == []
+
+
+def test_a_full_disk_is_told_and_survived(new_hosteld, busybox_tar):
+    from conftest import run
+    d = new_hosteld(start=False)
+    assert run('mount', '-t', 'tmpfs', '-o', 'size=24m', 'hostel-test', d.root).returncode == 0
+    try:
+        d.start()
+        d.ok('load', '-q', '-i', busybox_tar)
+        d.ok('run', '-d', '--name', 'before', 'busybox', 'sh', '-c', 'sleep 1; exit 3')
+        with open(d.root / 'filler', 'wb', buffering=0) as f:
+            try:
+                while f.write(b'x' * 4096):
+                    pass
+            except OSError:
+                pass
+        a = d.api('POST', '/containers/create?name=full', {'Image': 'busybox', 'Cmd': ['true']})
+        assert a.status == 500 and any(w in a.json['message'].lower() for w in ('no space', 'full')), a.body
+        assert d.api('GET', '/containers/full/json').status == 404
+        wait_for(lambda: state(d, 'before')['Status'] == 'exited')
+        os.unlink(d.root / 'filler')
+        assert d.ok('run', '--rm', '--name', 'full', 'busybox', 'echo', 'again') == 'again'
+        time.sleep(1.2)
+        crash(d)
+        assert (state(d, 'before')['Status'], state(d, 'before')['ExitCode']) == ('exited', 3)
+        d.ok('rm', 'before')
+        d.ok('rmi', 'busybox')
+    finally:
+        d.teardown()
+        run('umount', '-l', d.root)
+
+
+def test_a_lost_store_is_rebuilt_from_the_folders(hosteld):
+    hosteld.ok('run', '-d', '--name', 'live', 'busybox', 'sleep', '1000')
+    hosteld.ok('run', '--name', 'over', 'busybox', 'sh', '-c', 'exit 0')
+    hosteld.ok('create', '--name', 'never', 'busybox')
+    hosteld.ok('rename', 'live', 'living')
+    before = hosteld.api('GET', '/containers/living/json').json
+    hosteld.stop()
+    for path in hosteld.root.glob('hostel.db*'):
+        path.rename(str(path) + '.kept')
+    hosteld.start()
+    wait_for(lambda: state(hosteld, 'living')['Running'])
+    after = hosteld.api('GET', '/containers/living/json').json
+    assert after['State']['Pid'] == before['State']['Pid'] and after['Id'] == before['Id']
+    assert after['NetworkSettings']['IPAddress'] == before['NetworkSettings']['IPAddress']
+    assert hosteld.ok('exec', 'living', 'echo', 'in') == 'in'
+    assert state(hosteld, 'over')['Status'] == 'exited' and state(hosteld, 'never')['Status'] == 'created'
+    hosteld.clear()
+    # The images' rows are gone with it: put the old store back for the tests that follow.
+    hosteld.stop()
+    for path in hosteld.root.glob('hostel.db*.kept'):
+        path.rename(str(path)[:-len('.kept')])
+    hosteld.start()

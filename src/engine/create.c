@@ -112,16 +112,21 @@ static struct err *make_dir(const char *base, const char *name)
 	return mkdir(path, 0755) < 0 && errno != EEXIST ? err_sys(errno, "%s", path) : NULL;
 }
 
-static const char *const folders[] = { "", "log", "rootfs", "rw", "rw/upper", "rw/work" };
-
-static struct err *make_folder(struct instance *i)
+struct err *instance_save_spec(const struct instance *i)
 {
 	OWN(json) json_t *j = spec_to_json(i->spec);
 	OWN(mem) char *path = xasprintf("%s/spec.json", i->state_dir);
 
+	return jx_save(AT_FDCWD, path, j, 0600);
+}
+
+static const char *const folders[] = { "", "log", "rootfs", "rw", "rw/upper", "rw/work" };
+
+static struct err *make_folder(struct instance *i)
+{
 	for (size_t n = 0; n < ARRAY_SIZE(folders); n++)
 		TRY(make_dir(i->state_dir, folders[n]));
-	return jx_save(AT_FDCWD, path, j, 0600);
+	return instance_save_spec(i);
 }
 
 /* What cannot ever start is created all the same, with a warning. */
@@ -191,8 +196,10 @@ struct err *engine_rename(struct engine *e, struct instance *i, const char *name
 	str_set(&i->spec->name, bare);
 	i->spec_dirty = true;
 	instance_touch(i);
-	struct err *err = engine_commit(e);
+	struct err *err = instance_save_spec(i);
 
+	if (!err)
+		err = engine_commit(e);
 	if (err) {
 		str_set(&i->spec->name, old);
 		return err;

@@ -233,6 +233,7 @@ struct engine {
 	struct nft *nft;
 	enum crash_phase crash_at;
 	bool crash_is_due;
+	bool is_new_store; /* made just now: what the folders hold is taken over */
 	bool is_recovering, at_boot;
 	bool is_sampling;
 
@@ -308,6 +309,9 @@ void instance_touch(struct instance *i);
 
 /** instance_write() - put its documents into the open transaction */
 struct err *instance_write(struct instance *i) MUST_USE;
+
+/** instance_save_spec() - instances/ID/spec.json, from which a lost store is rebuilt */
+struct err *instance_save_spec(const struct instance *i) MUST_USE;
 
 /** instance_read() - from its documents (recovery); @run may be NULL */
 struct err *instance_read(struct engine *e, const char *id, const json_t *doc, const json_t *run,

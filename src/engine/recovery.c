@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +32,7 @@ static struct err *boot_changed(struct engine *e, bool *ret)
 		TRY(fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &e->boot_id));
 	e->boot_id[strcspn(e->boot_id, "\n")] = '\0';
 	*ret = before && !streq(before, e->boot_id);
+	e->is_new_store = !before;
 	TRY(store_begin(e->store));
 	return store_meta_set(e->store, "boot_id", e->boot_id);
 }
@@ -55,6 +57,77 @@ static void trash_half_made(struct engine *e)
 		closedir(d);
 }
 
+/* ---- a store that was lost: each folder has its spec ---- */
+
+static void adopt_address(struct instance *i)
+{
+	OWN(mem) char *path = xasprintf("%s/plan.json", i->state_dir);
+	OWN(json) json_t *plan = NULL;
+	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &plan);
+	const json_t *net = json_object_get(json_object_get(plan, "host"), "net");
+	const char *address = jx_str(net, "address", "");
+
+	if (err || !*address)
+		return;
+	snprintf(i->address, sizeof(i->address), "%.*s", (int)strcspn(address, "/"), address);
+	snprintf(i->mac, sizeof(i->mac), "%s", jx_str(net, "mac", ""));
+	err_free(store_claim(i->e->store, "addr", i->address, i->id, NULL));
+}
+
+static void adopt_end(struct instance *i)
+{
+	OWN(mem) char *path = xasprintf("%s/exit.json", i->state_dir);
+	OWN(json) json_t *j = NULL;
+	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &j);
+
+	if (err)
+		return;
+	i->state = INST_EXITED;
+	i->ever_ran = true;
+	i->exit_code = (int)jx_int(j, "code", 137);
+	i->oom = jx_bool(j, "oom", false);
+	i->started_ns = jx_int(j, "started_ns", 0);
+	i->finished_ns = jx_int(j, "finished_ns", 0);
+}
+
+static struct err *adopt(struct engine *e, const char *id)
+{
+	OWN(mem) char *path = engine_path(e, "instances/%s/spec.json", id);
+	OWN(json) json_t *j = NULL;
+	OWN(spec) struct spec *s = NULL;
+	OWN(fd) int lock = -1;
+	struct instance *i;
+
+	TRY(jx_load(AT_FDCWD, path, &j));
+	TRY(spec_from_json(j, &s));
+	if (!s->name || instance_by_name(e, s->name))
+		return err_new(ERR_CORRUPT, "no name of its own");
+	i = instance_new(e, id);
+	i->spec = TAKE(s);
+	i->created_ns = clock_wall_ns();
+	i->spec_dirty = true;
+	instance_touch(i);
+	TRY(shimlink_lock(i, &lock));
+	if (lock >= 0) {
+		adopt_end(i);
+		return NULL;
+	}
+	i->state = INST_STARTING; /* its shim says what it is */
+	adopt_address(i);
+	return NULL;
+}
+
+static bool adopted(struct engine *e, const char *id)
+{
+	OWN(err) struct err *err = NULL;
+
+	if (!e->is_new_store || strlen(id) != 64)
+		return false;
+	err = adopt(e, id);
+	log_info("recovery: %.12s: %s", id, err ? err_text(err) : "taken over from its folder");
+	return !err;
+}
+
 /* Folders of instances that were never committed, or whose row is gone already. */
 static void trash_unknown(struct engine *e)
 {
@@ -63,7 +136,8 @@ static void trash_unknown(struct engine *e)
 	struct dirent *entry;
 
 	while (d && (entry = readdir(d))) {
-		if (is_dotted(entry->d_name) || instance_by_id(e, entry->d_name))
+		if (is_dotted(entry->d_name) || instance_by_id(e, entry->d_name) ||
+		    adopted(e, entry->d_name))
 			continue;
 		OWN(mem) char *folder = xasprintf("%s/%s", path, entry->d_name);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits and restart policy of an existing instance. */
-#include <fcntl.h>
 #include <string.h>
 
 #include "engine/engine_int.h"
@@ -134,15 +133,11 @@ struct err *engine_update(struct engine *e, struct instance *i, const json_t *up
 			  struct strv *ret_warnings)
 {
 	OWN(spec) struct spec *s = NULL;
-	OWN(mem) char *path = xasprintf("%s/spec.json", i->state_dir);
-	OWN(json) json_t *doc = NULL;
 	struct sched_job job;
 	struct spec *old;
 
 	TRY(updated(i, update, &s));
 	TRY_MSG(apply_running(i, s), "Cannot update container %s", i->id);
-	doc = spec_to_json(s);
-	TRY(jx_save(AT_FDCWD, path, doc, 0600));
 	old = i->spec;
 	i->spec = TAKE(s);
 	spec_free(old);
@@ -152,5 +147,6 @@ struct err *engine_update(struct engine *e, struct instance *i, const json_t *up
 	instance_touch(i);
 	engine_queue_dirty(e);
 	instance_emit(i, "update", NULL);
+	TRY(instance_save_spec(i));
 	return engine_commit(e);
 }
