@@ -268,6 +268,7 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 	TAILQ_INIT(&e->events);
 	TAILQ_INIT(&e->subscriptions);
 	TAILQ_INIT(&e->jobs);
+	TAILQ_INIT(&e->shims);
 	e->sched = sched_new();
 	e->wake = loop_timer_new(l, on_wake, e);
 	e->retry = loop_timer_new(l, on_retry, e);
@@ -338,6 +339,7 @@ void engine_free(struct engine *e)
 	}
 	jobs_free(e);
 	instances_free(e);
+	shimlink_free_all(e);
 	while (outbox_flush(e))
 		;
 	images_free(e);

@@ -224,6 +224,7 @@ struct engine_subscription {
 TAILQ_HEAD(subscription_list, engine_subscription);
 
 TAILQ_HEAD(job_list, engine_job);
+TAILQ_HEAD(shim_list, shim_child);
 
 struct engine {
 	struct engine_config c; /* strings owned */
@@ -258,6 +259,7 @@ struct engine {
 	uint64_t event_seq;
 	struct subscription_list subscriptions;
 	struct job_list jobs;
+	struct shim_list shims; /* children that are to be reaped */
 
 	struct strmap initrds; /* kernel bundle -> initramfs that a worker named */
 	bool net_ready;
@@ -419,6 +421,9 @@ void shimlink_forget_run(const struct instance *i);
 /** shimlink_wait() - its shim is about to end: go on when the lock is free */
 void shimlink_wait(struct instance *i);
 void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns);
+
+/** shimlink_free_all() - the daemon ends: its children go on, nobody waits for them */
+void shimlink_free_all(struct engine *e);
 
 /** shimlink_bye() - after the commit, let the shim end */
 void shimlink_bye(struct instance *i);

@@ -89,9 +89,24 @@ static void shim_argv(const struct instance *i, struct strv *argv)
 
 /* Lives until the process is reaped, longer than its instance when that is removed. */
 struct shim_child {
+	struct engine *e;
 	struct instance *i; /* NULL: removed */
 	struct loop_child *child;
+	TAILQ_ENTRY(shim_child) link;
 };
+
+static void shim_child_free(struct shim_child *c)
+{
+	TAILQ_REMOVE(&c->e->shims, c, link);
+	loop_child_free(c->child);
+	free(c);
+}
+
+void shimlink_free_all(struct engine *e)
+{
+	while (!TAILQ_EMPTY(&e->shims))
+		shim_child_free(TAILQ_FIRST(&e->shims));
+}
 
 static void on_shim_end(void *arg, int code);
 
@@ -101,9 +116,11 @@ static struct err *watch_shim(struct instance *i, int pidfd)
 	struct err *err;
 
 	c->i = i;
+	c->e = i->e;
+	TAILQ_INSERT_TAIL(&c->e->shims, c, link);
 	err = loop_child_new(i->e->loop, pidfd, on_shim_end, c, &c->child);
 	if (err) {
-		free(c);
+		shim_child_free(c);
 		return err;
 	}
 	i->shim = c;
@@ -295,8 +312,7 @@ static void on_shim_end(void *arg, int code)
 	struct shim_child *c = arg;
 	struct instance *i = c->i;
 
-	loop_child_free(c->child);
-	free(c);
+	shim_child_free(c);
 	if (!i)
 		return;
 	i->shim = NULL;
