@@ -331,6 +331,12 @@ def test_a_disk_is_booted_and_its_console_is_the_payloads_stream(tmp_path):
     assert disk.exists()
 
 
+def test_a_missing_disk_is_named(tmp_path):
+    with vm_of(tmp_path / "m", None, None, kind="machine", vm={"disks": [{"path": "/nonexistent/disk"}]}) as m:
+        kind, text = m.failed()
+        assert kind == ERR_NOT_FOUND and text.startswith("disk /nonexistent/disk: ")
+
+
 def test_an_overlay_leaves_the_disk_below_alone(tmp_path):
     disk = boot_sector(tmp_path, b"FROM BELOW\r\n")
     before = disk.read_bytes()

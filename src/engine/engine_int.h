@@ -394,6 +394,8 @@ struct err *vm_plan(struct instance *i, json_t **ret) MUST_USE;
 void vm_initramfs_made(struct instance *i, const char *path);
 /** vm_check() - could it boot at all? ERR_UNAVAILABLE without a kernel */
 struct err *vm_check(struct engine *e, const struct spec *s) MUST_USE;
+/** vm_check_agent() - ERR_UNSUPPORTED for a VM in which nothing of ours runs */
+struct err *vm_check_agent(const struct instance *i) MUST_USE;
 struct err *vm_top(struct instance *i, struct engine_done done) MUST_USE;
 char *prep_seccomp_path(const struct instance *i); /* NULL: no filter */
 

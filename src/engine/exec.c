@@ -94,6 +94,7 @@ struct err *engine_exec_create(struct engine *e, struct instance *i,
 
 	if (i->state != INST_RUNNING && i->state != INST_STOPPING)
 		return err_new(ERR_STATE, "container %s is not running", i->id);
+	TRY(vm_check_agent(i));
 	if (i->freeze.reasons & (1U << FREEZE_USER))
 		return err_new(ERR_STATE,
 			       "container %s is paused, unpause the container before exec", i->id);

@@ -41,7 +41,8 @@ int64_t spec_demand_memory_bytes(const struct spec *s)
 
 static int64_t manage_estimate(const struct spec *s)
 {
-	return spec_is_vm(s) ? VM_MANAGE : CONTAINER_MANAGE;
+	/* Page tables of the guest's memory are QEMU's too. */
+	return spec_is_vm(s) ? VM_MANAGE + spec_demand_memory_bytes(s) / 256 : CONTAINER_MANAGE;
 }
 
 /* A default that the user did not say is capped by what the host has. */

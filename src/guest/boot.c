@@ -151,9 +151,9 @@ static struct err *set_network(const json_t *net)
 	return net_configure(&c);
 }
 
-static struct err *set_names(const json_t *oci)
+static struct err *set_names(const json_t *oci, const char *name)
 {
-	const char *host = jx_str(oci, "hostname", NULL);
+	const char *host = jx_str(oci, "hostname", name);
 	const char *domain = jx_str(oci, "domainname", NULL);
 
 	if (host && sethostname(host, strlen(host)) < 0)
@@ -196,7 +196,7 @@ struct err *guest_boot(const json_t *doc)
 	TRY(write_files(json_object_get(guest, "files")));
 	if (bpf.len)
 		TRY(fd_write_file(AT_FDCWD, BPF_PATH, bpf.buf, bpf.len, 0600));
-	TRY(set_names(json_object_get(guest, "oci")));
+	TRY(set_names(json_object_get(guest, "oci"), jx_str(doc, "name", NULL)));
 	TRY_MSG(set_network(json_object_get(guest, "net")), "network");
 	return jx_save(AT_FDCWD, GUEST_STATE "/plan.json", plan, 0600);
 }

@@ -7,6 +7,7 @@
  * document:
  *
  *	{ "guest": { the plan's guest half (model/plan.h) },
+ *	  "name": "web",                      host name where the half above has none
  *	  "image": true, "readonly": false,   is there an image to mount?
  *	  "seccomp": "hex digits of the BPF" }
  *

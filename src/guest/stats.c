@@ -164,14 +164,24 @@ static struct stat_line read_stat(const char *pid)
 	return s;
 }
 
+/* An answer is one frame. */
+#define TOP_ROWS 100
+#define TOP_CMD  70
+
 static void add_row(void *arg, const char *pid, const struct str *cmdline)
 {
 	struct stat_line s = read_stat(pid);
 	long long secs = s.ticks / sysconf(_SC_CLK_TCK);
 	char path[64], uid[16], ppid[16], cpu[32];
 	struct stat st = { 0 };
-	json_t *row = json_array();
-	const char *cells[] = { uid, pid, ppid, "0", "-", "?", cpu, cmdline->buf };
+	char cmd[TOP_CMD];
+	json_t *row;
+	const char *cells[] = { uid, pid, ppid, "0", "-", "?", cpu, cmd };
+
+	if (json_array_size(arg) >= TOP_ROWS)
+		return;
+	row = json_array();
+	snprintf(cmd, sizeof(cmd), "%s", cmdline->buf);
 
 	snprintf(path, sizeof(path), "/proc/%s", pid);
 	(void)stat(path, &st);

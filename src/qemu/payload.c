@@ -328,9 +328,21 @@ static void on_starter_failed(struct payload *p)
 	if (left < sizeof(f))
 		return;
 	memcpy(&f, p->report_text.buf, sizeof(f));
+	if (f.what != STARTER_FAILURE)
+		return;
 	left -= sizeof(f);
 	text = xstrndup(p->report_text.buf + sizeof(f), f.text_len < left ? f.text_len : left);
 	fail_with(p, f.kind < ERR_KINDS ? (int)f.kind : ERR_INTERNAL, text);
+}
+
+static bool has_info(const struct payload *p)
+{
+	uint32_t what = 0;
+
+	if (p->report_text.len < sizeof(p->info))
+		return false;
+	memcpy(&what, p->report_text.buf, sizeof(what));
+	return what == STARTER_INFO;
 }
 
 static void on_report(void *arg, short revents)
@@ -342,13 +354,12 @@ static void on_report(void *arg, short revents)
 	if (n < 0 && errno == EINTR)
 		return;
 	if (n <= 0) {
-		if (p->info.boot_timeout_ms)
-			on_starter_failed(p);
+		on_starter_failed(p);
 		close_watch(&p->report_watch, &p->report);
 		return;
 	}
 	str_add(&p->report_text, buf, (size_t)n);
-	if (!p->info.boot_timeout_ms && p->report_text.len >= sizeof(p->info))
+	if (has_info(p))
 		on_info(p);
 }
 

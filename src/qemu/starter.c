@@ -87,6 +87,7 @@ static struct err *write_start(const json_t *plan, int fd)
 	json_object_set(doc, "guest", guest);
 	json_object_set_new(doc, "image", json_boolean(has_image(plan)));
 	json_object_set_new(doc, "readonly", json_boolean(jx_bool(rootfs, "readonly", false)));
+	jx_set_str(doc, "name", jx_str(plan, "name", NULL));
 	TRY(add_seccomp(guest, doc));
 	text = jx_text(doc);
 	return fd_write_all(fd, text, strlen(text));
@@ -221,6 +222,7 @@ static struct err *run(const struct starter *s, int *report)
 	TRY(qemu_plan_complete(plan, &facts));
 	vm = json_object_get(host_of(plan), "vm");
 	info = (struct starter_info) {
+		.what = STARTER_INFO,
 		.is_agent = jx_bool(vm, "agent", false),
 		.is_idle = !has_image(plan),
 		.boot_timeout_ms = jx_int(vm, "boot_timeout_ms", 60000),
@@ -252,7 +254,9 @@ _Noreturn void starter_run(const struct starter *s)
 	int report = s->report;
 	struct err *e = run(s, &report);
 	const char *text = err_text(e);
-	struct starter_failure f = { .kind = err_kind(e), .text_len = (uint32_t)strlen(text) };
+	struct starter_failure f = { .what = STARTER_FAILURE,
+				     .kind = err_kind(e),
+				     .text_len = (uint32_t)strlen(text) };
 
 	if (f.text_len > STARTER_TEXT_MAX)
 		f.text_len = STARTER_TEXT_MAX;

@@ -4,9 +4,9 @@
 
 /*
  * Starter: the child of the shim that reads the plan, makes what is private to the
- * instance and becomes QEMU.  What it has to say goes through a pipe: first struct
- * starter_info, then, if it fails, struct starter_failure and a text; the pipe's end
- * without a failure means that QEMU's exec succeeded.
+ * instance and becomes QEMU.  What it has to say goes through a pipe: struct
+ * starter_info once the plan is read, and, if it fails, struct starter_failure and a text; the
+ * pipe's end without a failure means that QEMU's exec succeeded.
  *
  * Phases, in order: read the plan; disks (mke2fs, qemu-img, once); cgroup; tap; open files;
  * drop privileges; exec.  qemu_undo() undoes them by the plan alone.
@@ -18,13 +18,17 @@
 
 #define STARTER_TEXT_MAX 512
 
+enum starter_what { STARTER_INFO = 1, STARTER_FAILURE = 2 };
+
 struct starter_info {
+	uint32_t what;
 	uint32_t is_agent; /* hostel-guest runs inside */
 	uint32_t is_idle;  /* … and nothing else */
 	int64_t boot_timeout_ms;
 };
 
 struct starter_failure {
+	uint32_t what;
 	uint32_t kind;
 	uint32_t text_len;
 };
