@@ -14,12 +14,12 @@ daemon=""
 mkdir -p "$cache" "$work"/{root,run}
 
 # A capacity of our own, so that the queue fills on any machine.
-memory=2560m
+memory=2800m
 export HOSTEL_SOCKET=$work/run/hostel.sock
 hostel=$build/hostel
 
 settings=(--root "$work/root" --run "$work/run" --socket "$HOSTEL_SOCKET" --libexec "$build"
-	--bridge "hd$$" --nft-table "hostel$tag" --cgroup-parent "/hostel-$tag" --memory-total $memory --cpus-total 2)
+	--bridge "hd$$" --nft-table "hostel$tag" --cgroup-parent "/hostel-$tag" --memory-total $memory --manage-memory 640m --cpus-total 2)
 
 start_daemon() {
 	"$build/hosteld" "${settings[@]}" >> "$work/hosteld.log" 2>&1 &

@@ -29,6 +29,18 @@ static const char *stream_type(const struct call *c, bool tty)
 
 /* ---- wait ---- */
 
+/* The exit code, as dockerd; with the note of our own ("out of memory: ...") for who asks for it.
+ */
+static json_t *waited(const struct call *c, const json_t *result)
+{
+	const char *note = jx_str(result, "Note", NULL), *asked = call_query(c, "note");
+	json_t *j = json_pack("{s:I}", "StatusCode", (json_int_t)jx_int(result, "StatusCode", 0));
+
+	if (note && asked && *asked == '1')
+		jx_set_str(j, "Note", note);
+	return j;
+}
+
 static void on_waited(void *arg, struct err *e, const json_t *result)
 {
 	struct call *c = arg;
@@ -38,8 +50,7 @@ static void on_waited(void *arg, struct err *e, const json_t *result)
 		call_line(c, json_pack("{s:i, s:{s:s}}", "StatusCode", -1, "Error", "Message",
 				       err_text(e)));
 	else /* without the reason of a failed start: that is start's answer to give */
-		call_line(c, json_pack("{s:I}", "StatusCode",
-				       (json_int_t)jx_int(result, "StatusCode", 0)));
+		call_line(c, waited(c, result));
 	err_free(e);
 	call_stream_end(c);
 }

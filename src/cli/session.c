@@ -105,7 +105,7 @@ struct err *session_attach(struct session *s, const char *id, const char *keys)
 
 struct err *session_wait(struct session *s, const char *id, const char *condition)
 {
-	OWN(mem) char *path = cli_path("/containers/%s/wait?condition=%s", id, condition);
+	OWN(mem) char *path = cli_path("/containers/%s/wait?note=1&condition=%s", id, condition);
 
 	s->wants_removed = !strcmp(condition, "removed");
 	return cli_send(s->c,
@@ -264,7 +264,8 @@ static void parse_wait(struct session *s)
 	if (!doc)
 		return;
 	s->status = (int)jx_int(doc, "StatusCode", -1);
-	str_set(&s->exit_message, jx_str(json_object_get(doc, "Error"), "Message", NULL));
+	str_set(&s->exit_message,
+		jx_str(json_object_get(doc, "Error"), "Message", jx_str(doc, "Note", NULL)));
 	s->ended_ns = clock_boot_ns();
 }
 

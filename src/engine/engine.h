@@ -170,7 +170,7 @@ struct err *engine_resize(struct engine *e, struct instance *i, const char *exec
 
 enum engine_wait { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED, WAIT_RUNNING };
 
-/** engine_wait() - result {"StatusCode":n[,"Error":{"Message":…}]} */
+/** engine_wait() - result {"StatusCode":n[,"Note":why it ended so]} */
 struct engine_ticket *engine_wait(struct engine *e, struct instance *i, enum engine_wait until,
 				  struct engine_done done);
 

@@ -115,6 +115,8 @@ static json_t *status_of(const struct instance *i)
 	json_t *j = json_object();
 
 	json_object_set_new(j, "StatusCode", json_integer(i->exit_code));
+	if (*i->error)
+		jx_set_str(j, "Note", i->error);
 	return j;
 }
 
