@@ -456,7 +456,7 @@ def test_vm_create_sends_a_machine(cli, fake, args, want):
     fake.answers['POST', '/hostel/v1/vms'] = (201, {'id': 'f' * 64, 'name': 'm', 'warnings': ['take care']})
     p = cli('vm', 'create', 'mach', *args)
     assert (p.out, p.err) == ('f' * 64, 'warning: take care')
-    assert fake.asked[-1][3] == {'name': 'm', **want}
+    assert fake.asked[-1][3] == {'name': 'mach', **want}
 
 
 # ---- lists ----

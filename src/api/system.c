@@ -111,8 +111,8 @@ static json_t *driver_status(const json_t *facts)
 
 static json_t *plugins(void)
 {
-	return json_pack("{s:[s], s:[s,s,s], s:[], s:[s,s]}", "Volume", "local", "Network", "bridge",
-			 "host", "null", "Authorization", "Log", "json-file", "none");
+	return json_pack("{s:[s], s:[s,s,s], s:[], s:[s,s]}", "Volume", "local", "Network",
+			 "bridge", "host", "null", "Authorization", "Log", "json-file", "none");
 }
 
 static json_t *registry_config(void)

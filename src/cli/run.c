@@ -339,7 +339,7 @@ static struct err *join(struct session *s, const struct args *a, const char *ref
 	if (!starts && !is_running)
 		return err_new(ERR_STATE, "%s is not running (hostel start -a %s starts it)", ref,
 			       ref);
-	if (s->takes_stdin && (s->is_tty || keys))
+	if (s->takes_stdin && (s->is_tty || s->is_console || keys))
 		TRY(keys_parse(keys ? keys : default_keys, &s->keys));
 	resize = cli_path("/containers/%s/resize", id);
 	s->resize_path = s->is_tty ? resize : NULL;
@@ -374,7 +374,7 @@ struct err *cmd_console(struct cli *c, const struct args *a)
 	struct err *e;
 
 	session_init(&s, c);
-	s.takes_stdin = true;
+	s.takes_stdin = s.is_console = true;
 	if (isatty(0))
 		fprintf(stderr, "Leave with Ctrl-].\n");
 	e = join(&s, a, a->rest[0], args_flag(a, "start"), "ctrl-]");

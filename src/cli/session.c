@@ -186,7 +186,7 @@ static void started(struct session *s)
 	s->is_started = true;
 	str_done(&s->reason);
 	clear_line(s);
-	if (s->is_tty && s->takes_stdin)
+	if ((s->is_tty || s->is_console) && s->takes_stdin)
 		tty_raw(&s->tty);
 	resize(s);
 }

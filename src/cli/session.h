@@ -26,6 +26,7 @@ struct session {
 	bool takes_stdin;
 	bool no_stdout, no_stderr; /* of attach */
 	bool is_quiet;             /* no line about the queue */
+	bool is_console;           /* typed to as a terminal, whatever the instance's streams are */
 	struct keys keys;
 	/* owned by the session, may be NULL */
 	struct hostel_reply *stream; /* attached, after 101 */

@@ -125,7 +125,7 @@ struct shim_hello {
 
 struct shim_reply {
 	int32_t kind; /* enum err_kind, or -1: done */
-	/* text follows, not NUL-terminated */
+		      /* text follows, not NUL-terminated */
 };
 
 struct shim_started {
