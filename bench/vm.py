@@ -6,6 +6,8 @@ import pathlib, resource, shutil, statistics, subprocess, sys, tempfile, time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests"))
+import conftest
+conftest.find_kernel()  # sets HOSTEL_KERNEL_DEB
 import vmlib
 
 

@@ -20,7 +20,7 @@ GUEST = BUILD / "hostel-guest"
 DEB = os.environ["HOSTEL_KERNEL_DEB"]
 FEATURES = "virtio_pci virtio_console virtio_blk virtio_net erofs overlay ext4".split()
 APPLETS = "sh ls cat echo true false uname sleep ps id stty kill dd wc head ip ping mount date trap env pwd touch".split()
-PATIENCE = 60  # seconds; two cores shared with others
+PATIENCE = int(os.environ.get("HOSTEL_PATIENCE", "60"))  # seconds; two cores shared with others
 
 MOUNTS = [
     {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
