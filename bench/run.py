@@ -57,7 +57,6 @@ class Bench:
         fetch = lambda what: quiet([ROOT / 'tools/fetch.sh', what, self.cache]).decode().split()[-1]
         self.docker28, self.dockers = fetch('docker-cli'), fetch('docker')
         self.docker20 = self.dockers + '/bin/docker'
-        self.kernel = fetch('kernel')
         os.environ['BENCH_DOCKER'] = self.docker28
         quiet([ROOT / 'tools/mkimage.sh', 'busybox', self.cache / 'busybox.tar'])
         self.image = self.cache / 'busybox.tar'
@@ -197,31 +196,11 @@ class Bench:
         return ('## A hundred containers started in parallel\nEach created, attached, started, waited for and removed; median of 3.\n\n' +
                 table(('engine', 'containers a second', 'failed of 300', 'first failure'), rows))
 
-    # ---- VM ----
-
-    def vm(self):
-        h = self.hostel
-        cli = self.build / 'hostel'
-        quiet([cli, 'kernel', 'add', self.kernel], h.env())
-        run = lambda: quiet([cli, 'run', '--rm', '--vm', '--network', 'none', IMAGE, '/bin/true'], h.env())
-        run()
-        bare = self.bare_qemu()
-        rounds = max(5, self.rounds // 4)
-        t = interleave(rounds, [('bare', bare), ('hostel', run)])
-        m = {k: statistics.median(v) for k, v in t.items()}
-        return ('## VM\n`hostel run --rm --vm IMAGE true` against the same kernel, image, machine type and kernel command line under a '
-                'bare QEMU command line whose init powers off at once. Milliseconds, median (range).\n\n' +
-                table(('bare QEMU', 'hostel', 'ratio', 'wanted'),
-                      [(ms(t['bare']), ms(t['hostel']), f'{m["hostel"] / m["bare"]:.2f}×', 'at most 1.2×')]))
-
-    def bare_qemu(self):
-        raise NotImplementedError
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('build')
-    parser.add_argument('--only', default='start,memory,parallel,vm')
+    parser.add_argument('--only', default='start,memory,parallel')
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--write', type=pathlib.Path)
     args = parser.parse_args()
