@@ -34,8 +34,8 @@ def test_two_starts_never_share_the_same_free_byte(tight):
     for i in range(6):
         created(tight, f'q{i}', {'hostel.queue': 'wait'}, Memory=300 << 20)
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda i: tight.api('POST', f'/containers/q{i}/start').status, range(6)))
-    assert answers == [204] * 6
+        answers = list(pool.map(lambda i: tight.api('POST', f'/containers/q{i}/start'), range(6)))
+    assert [(a.status, a.body) for a in answers] == [(204, b'')] * 6
     wait_for(lambda: sum(state(tight, f'q{i}')['Running'] for i in range(6)) == 3)
     r = resources(tight)
     assert r['R_total']['memory_bytes'] == 1 << 30

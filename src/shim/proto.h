@@ -123,9 +123,9 @@ struct shim_hello {
 	uint32_t oom;
 };
 
+/* Text follows, not NUL-terminated. */
 struct shim_reply {
 	int32_t kind; /* enum err_kind, or -1: done */
-		      /* text follows, not NUL-terminated */
 };
 
 struct shim_started {
@@ -133,18 +133,18 @@ struct shim_started {
 	int64_t started_ns;
 };
 
+/* Text follows: a note. */
 struct shim_exited {
 	int32_t code;
 	uint32_t oom;
 	int64_t finished_ns;
-	/* text follows: a note */
 };
 
+/* Text follows. */
 struct shim_exec_event {
 	char exec_id[SHIM_EXEC_ID_MAX + 1];
 	int32_t code; /* exit code; enum err_kind for FAILED */
 	int32_t pid;
-	/* text follows */
 };
 
 #endif
