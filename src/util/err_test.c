@@ -2,10 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "util/err.h"
 #include "util/fault.h"
 #include "util/fd.h"
+#include "util/mem.h"
 #include "util/test.h"
 
 static struct err *inner(void)
@@ -78,6 +81,33 @@ static void every_failing_call_cleans_up(void **state)
 	assert_int_equal(fault_open_fds(), before);
 }
 
+static void processes_may_write_the_same_file_at_once(void **state)
+{
+	char dir[] = "/tmp/hostel-fd-test-XXXXXX";
+	int failed = 0, status;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	OWN(mem) char *path = xasprintf("%s/f", dir);
+	OWN(mem) char *text = NULL;
+
+	for (int i = 0; i < 8; i++)
+		if (fork() == 0) {
+			struct err *e = NULL;
+
+			for (int n = 0; n < 200 && !e; n++)
+				e = fd_write_file(AT_FDCWD, path, "whole", 5, 0600);
+			_exit(e != NULL);
+		}
+	while (wait(&status) > 0)
+		failed += status != 0;
+	assert_int_equal(failed, 0);
+	assert_ok(fd_read_file(AT_FDCWD, path, 10, &text));
+	assert_string_equal(text, "whole");
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0); /* no temporary file is left */
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -86,6 +116,7 @@ int main(void)
 		cmocka_unit_test(missing_file_is_not_found),
 		cmocka_unit_test(file_longer_than_max_is_refused),
 		cmocka_unit_test(every_failing_call_cleans_up),
+		cmocka_unit_test(processes_may_write_the_same_file_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,8 @@ static struct err *write_new(int dirfd, const char *tmp, const void *data, size_
 
 struct err *fd_write_file(int dirfd, const char *path, const void *data, size_t len, unsigned mode)
 {
-	OWN(mem) char *tmp = xasprintf("%s.tmp", path);
+	/* Two processes may write the same file at once: whoever renames last is kept, whole. */
+	OWN(mem) char *tmp = xasprintf("%s.%d.tmp", path, getpid());
 	struct err *e = write_new(dirfd, tmp, data, len, mode);
 
 	if (!e && renameat(dirfd, tmp, dirfd, path) < 0)

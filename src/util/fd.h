@@ -27,7 +27,8 @@ struct err *fd_write_all(int fd, const void *data, size_t len) MUST_USE;
 /**
  * fd_write_file() - create or replace a file at once (temporary name, rename)
  * @dirfd: directory @path is relative to, or AT_FDCWD
- * @path:  file to write; "@path.tmp" is used on the way
+ * @path:  file to write; "@path.PID.tmp" is used on the way, so that processes may
+ *         write the same file at once
  * @mode:  permission bits of a new file
  * Return: NULL, or a system error; the old file is then untouched.
  */
