@@ -43,6 +43,21 @@ def children_of(pid):
     return found
 
 
+def unmount_below(folder):
+    """Everything mounted at or below @folder, innermost first."""
+    points = [line.split()[4] for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()]
+    for point in reversed([p for p in points if (p + '/').startswith(str(folder) + '/')]):
+        subprocess.run(['umount', '-l', point], check=False)
+
+
+def remove_tree(folder):
+    """Never through a mount: what is mounted below is unmounted first, or the folder stays."""
+    unmount_below(folder)
+    if not any((line.split()[4] + '/').startswith(str(folder) + '/')
+               for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def pss_kb(pid):
     try:
         for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
@@ -88,7 +103,11 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.work, ignore_errors=True)
+        self.clean()
+        remove_tree(self.work)
+
+    def clean(self):
+        """What outlived the daemon."""
 
 
 class Hostel(Daemon):
@@ -146,10 +165,18 @@ class Dockerd(Daemon):
                 mine.add(int(p.name))
         return sorted(mine)
 
-    def stop(self):
-        super().stop()
-        for c in CONTROLLERS:
-            for d in (pathlib.Path('/sys/fs/cgroup') / c / self.tag,):
+    def clean(self):
+        """Shims and containers go on without their daemon: by pid, those of this folder and cgroup only."""
+        groups = [pathlib.Path('/sys/fs/cgroup') / c / self.tag for c in (*CONTROLLERS, 'systemd', 'unified')]
+        pids = {int(p) for g in groups for f in g.glob('**/cgroup.procs') for p in f.read_text().split()}
+        for pid in pids | set(self.programs()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.5)
+        for g in groups:
+            for d in sorted((d for d in (g, *g.glob('**')) if d.is_dir()), key=lambda d: -len(d.parts)):
                 try:
                     d.rmdir()
                 except OSError:

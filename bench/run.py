@@ -4,10 +4,10 @@
 
 run.py BUILD [--only NAME,...] [--rounds N] [--write docs/benchmarks.md]
 """
-import argparse, os, pathlib, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
+import argparse, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from peers import CONTROLLERS, Dockerd, Hostel, call, children_of, pss_kb
+from peers import CONTROLLERS, Dockerd, Hostel, call, pss_kb, remove_tree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IMAGE = 'busybox:latest'
@@ -74,7 +74,7 @@ class Bench:
         self.hostel.stop()
         if self.dockerd:
             self.dockerd.stop()
-        shutil.rmtree(self.work, ignore_errors=True)
+        remove_tree(self.work)
 
     # ---- start ----
 
@@ -181,13 +181,13 @@ class Bench:
                 self.api_run(daemon)
             except Exception as e:
                 failed.append(str(e))
-        threads = [threading.Thread(target=one) for _ in range(100)]
-        t = clock(lambda: ([x.start() for x in threads], [x.join() for x in threads]))
-        return t, failed
+        threads = [threading.Thread(target=one, daemon=True) for _ in range(100)]
+        t = clock(lambda: ([x.start() for x in threads], [x.join(300) for x in threads]))
+        return t, failed + ['no end within five minutes'] * sum(x.is_alive() for x in threads)
 
     def parallel(self):
         rows, rate = [], {}
-        for daemon in (self.peer(), self.hostel):
+        for daemon in (self.hostel, self.peer()):
             runs = [self.hundred(daemon) for _ in range(3)]
             bad = [f for _, failed in runs for f in failed]
             rate[daemon.name] = 100 / statistics.median(t for t, _ in runs)
@@ -204,6 +204,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--write', type=pathlib.Path)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench, parts = Bench(args.build, args.rounds), []
     try:
         for name in args.only.split(','):
