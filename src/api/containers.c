@@ -439,47 +439,15 @@ struct err *ctr_top(struct call *c)
 	return engine_top(c->api->engine, i, args && *args ? args : "-ef", call_done_json(c, 200));
 }
 
-/* Files that the engine mounts over: what lies below is only where they are put. */
-static bool is_mount_place(const char *path)
-{
-	static const char *const places[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (streq(path, places[i]))
-			return true;
-	return false;
-}
-
-/* What the instance changed itself: without those places, and without /etc if only they made it. */
-static json_t *own_changes(const json_t *changes)
-{
-	json_t *out = json_array();
-	size_t etc = SIZE_MAX;
-	bool etc_changed = false;
-
-	for (size_t i = 0; i < json_array_size(changes); i++) {
-		const char *path = jx_str(json_array_get(changes, i), "Path", "");
-
-		if (is_mount_place(path))
-			continue;
-		if (streq(path, "/etc"))
-			etc = json_array_size(out);
-		etc_changed |= !strncmp(path, "/etc/", 5);
-		json_array_append(out, json_array_get(changes, i));
-	}
-	if (etc != SIZE_MAX && !etc_changed)
-		json_array_remove(out, etc);
-	return out;
-}
-
 static void on_changes(void *arg, struct err *e, const json_t *result)
 {
+	json_t *changes = json_object_get(result, "changes");
 	struct call *c = arg;
 
 	if (e)
 		call_error(c, e);
 	else
-		call_json(c, 200, own_changes(json_object_get(result, "changes")));
+		call_json(c, 200, changes ? json_incref(changes) : json_array());
 }
 
 struct err *ctr_changes(struct call *c)
