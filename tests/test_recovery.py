@@ -4,6 +4,8 @@ import json, os, random, signal, time
 
 import pytest
 
+from conftest import links, run
+
 PHASES = ['create-folder', 'create-commit', 'claimed', 'planned', 'starting', 'spawned', 'connected',
           'start-sent', 'started', 'running', 'stop-sent', 'exited', 'exit-commit', 'remove', 'removed']
 
@@ -251,7 +253,6 @@ def test_twenty_deaths_at_random_moments(new_hosteld, busybox_tar):
 
 
 def test_a_full_disk_is_told_and_survived(new_hosteld, busybox_tar):
-    from conftest import run
     d = new_hosteld(start=False)
     assert run('mount', '-t', 'tmpfs', '-o', 'size=24m', 'hostel-test', d.root).returncode == 0
     try:
@@ -302,3 +303,25 @@ def test_a_lost_store_is_rebuilt_from_the_folders(hosteld):
     for path in hosteld.root.glob('hostel.db*.kept'):
         path.rename(str(path)[:-len('.kept')])
     hosteld.start()
+
+
+# ---- the way back ----
+
+def test_teardown_takes_what_a_killed_daemon_made_and_nothing_else(new_hosteld, busybox_tar):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    d.ok('run', '-d', '--name', 'live', 'busybox', 'sleep', '1000')
+    teardown = lambda *more: run(*d.argv, *more, '--teardown')
+    assert 'runs; stop what runs before a teardown' in teardown().err
+    d.ok('rm', '-f', 'live')
+    assert 'wants no hosteld to run' in teardown().err
+    assert d.bridge in links()
+    d.kill()
+    other = d.bridge + 'x'
+    run('ip', 'link', 'add', other, 'type', 'bridge')
+    try:
+        assert teardown('--bridge', other).returncode == 0
+        assert other in links() and d.bridge not in links()   # by the store's word, not by the setting
+    finally:
+        run('ip', 'link', 'del', other)
+    assert not d.leftovers()

@@ -73,19 +73,6 @@ static struct err *note_ours(struct engine *e)
 	return store_meta_set(e->store, "bridge", e->c.bridge);
 }
 
-void claim_network_drop(struct engine *e)
-{
-	OWN(mem) char *bridge = store_meta_get(e->store, "bridge");
-
-	if (!bridge)
-		return;
-	if (!e->nft)
-		err_free(nft_open(e->c.nft_table, &e->nft));
-	if (e->nft)
-		err_free(nft_teardown(e->nft));
-	err_free(net_bridge_delete(bridge));
-}
-
 struct err *claim_network_ready(struct engine *e)
 {
 	if (e->net_ready)

@@ -324,7 +324,7 @@ static void leave_host(struct engine *e)
 	TAILQ_FOREACH(i, &e->instances, link)
 	if (instance_is_alive(i))
 		return;
-	claim_network_drop(e);
+	err_free(network_remove(e->store, e->c.nft_table));
 	err_free(cgroup_remove(e->c.cgroup_parent, 0));
 }
 

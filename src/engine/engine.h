@@ -65,8 +65,9 @@ void engine_free(struct engine *e);
 
 /**
  * engine_teardown() - remove what engines with this configuration made on the host for all their
- * instances: bridge, nft table, parent cgroup.  Store and images stay.
- * Return: NULL; ERR_STATE while an instance runs.
+ * instances: bridge and nft table where the store says that they made them, parent cgroup.
+ * Store and images stay.
+ * Return: NULL; ERR_STATE while an instance runs, ERR_UNAVAILABLE while a daemon does.
  * Context: without an engine; blocks for up to a second.
  */
 struct err *engine_teardown(const struct engine_config *c) MUST_USE;

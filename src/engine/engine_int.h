@@ -404,8 +404,8 @@ void claim_release(struct instance *i);
 /** claim_resume() - hold the ports of a recovered, living instance again */
 void claim_resume(struct instance *i);
 struct err *claim_network_ready(struct engine *e) MUST_USE;
-/** claim_network_drop() - remove bridge and ruleset, when nothing runs any more */
-void claim_network_drop(struct engine *e);
+/** network_remove() - bridge and ruleset, if the store says that we made them; nothing may run */
+struct err *network_remove(struct store *s, const char *nft_table) MUST_USE;
 struct err *claim_publish(struct instance *i) MUST_USE;
 bool spec_is_bridged(const struct spec *s);
 

@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/engine_int.h"
 #include "net/net.h"
 #include "nft/nft.h"
 #include "sys/cgroup.h"
@@ -39,13 +40,33 @@ static struct err *none_lives(const char *run)
 	return e;
 }
 
-struct err *engine_teardown(const struct engine_config *c)
+struct err *network_remove(struct store *s, const char *nft_table)
 {
+	OWN(mem) char *bridge = store_meta_get(s, "bridge");
 	OWN(nft) struct nft *nft = NULL;
 
-	TRY(none_lives(c->run));
-	TRY(nft_open(c->nft_table, &nft));
+	if (!bridge)
+		return NULL;
+	TRY(nft_open(nft_table, &nft));
 	TRY(nft_teardown(nft));
-	TRY(net_bridge_delete(c->bridge));
+	return net_bridge_delete(bridge);
+}
+
+/* The store is open to one daemon only: while it can be opened, none is there to miss anything. */
+static struct err *remove_by_store(const struct engine_config *c)
+{
+	OWN(mem) char *path = xasprintf("%s/hostel.db", c->root);
+	OWN(store) struct store *s = NULL;
+
+	if (access(path, F_OK) < 0)
+		return NULL; /* no daemon ever ran with these settings */
+	TRY_MSG(store_open(path, &s), "teardown, which wants no hosteld to run");
+	return network_remove(s, c->nft_table);
+}
+
+struct err *engine_teardown(const struct engine_config *c)
+{
+	TRY(none_lives(c->run));
+	TRY(remove_by_store(c));
 	return cgroup_remove(c->cgroup_parent, REMOVE_MS);
 }
