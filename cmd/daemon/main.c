@@ -9,13 +9,22 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "ctr/plan.h"
 #include "engine/engine.h"
 #include "loop/loop.h"
 #include "options.h"
+#include "qemu/planner.h"
 #include "sys/sock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/mem.h"
+
+/* Who plans and runs which kind; the only place in hosteld that names backends. */
+static const struct planner planners[] = {
+	{ SPEC_CONTAINER, "container", &ctr_host_planner, &ctr_guest_planner },
+	{ SPEC_IMAGE_VM, "vm", &qemu_host_planner, &ctr_guest_planner },
+	{ SPEC_MACHINE, "machine", &qemu_host_planner, &ctr_guest_planner },
+};
 
 static const char *const level_names[] = {
 	[LOG_ERROR] = "error",
@@ -93,6 +102,8 @@ static struct err *run(struct options *o)
 	TRY(fd_mkdirs(o->root));
 	TRY(fd_mkdirs(o->run));
 	signal(SIGPIPE, SIG_IGN);
+	o->engine.planners = planners;
+	o->engine.n_planners = ARRAY_SIZE(planners);
 	TRY(loop_new(&l));
 	return serve(o, l);
 }

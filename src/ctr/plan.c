@@ -2,14 +2,12 @@
 #include "ctr/plan.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
+#include "backend/resources.h"
 #include "ctr/plan_int.h"
 #include "sys/cgroup.h"
 #include "util/mem.h"
 
-#define PERIOD_US       100000
 #define OCI_VERSION     "1.2.0"
 #define BEST_EFFORT_ADJ 500 /* who declares no memory is the OOM killer's first victim */
 
@@ -67,7 +65,7 @@ static void add_ns(json_t *list, const char *type, const char *mode, const char 
 }
 
 /* Docker's default: the host's with cgroup v1 and for privileged ones, else an own one. */
-static const char *cgroupns_mode(const struct spec *s, const struct ctr_plan_in *in)
+static const char *cgroupns_mode(const struct spec *s, const struct guest_facts *in)
 {
 	bool v2 = in->cgroup_version ? in->cgroup_version == 2 : cgroup_is_v2();
 
@@ -76,7 +74,7 @@ static const char *cgroupns_mode(const struct spec *s, const struct ctr_plan_in 
 	return s->privileged || !v2 ? "host" : "private";
 }
 
-static json_t *namespaces(const struct spec *s, const struct ctr_plan_in *in)
+static json_t *namespaces(const struct spec *s, const struct guest_facts *in)
 {
 	json_t *list = json_array();
 
@@ -89,118 +87,6 @@ static json_t *namespaces(const struct spec *s, const struct ctr_plan_in *in)
 	add_ns(list, "network", s->network_mode, in->net_ns);
 	add_ns(list, "cgroup", cgroupns_mode(s, in), NULL);
 	return list;
-}
-
-/* ---- resources ---- */
-
-static void set_int(json_t **obj, const char *key, int64_t value)
-{
-	if (!value)
-		return;
-	if (!*obj)
-		*obj = json_object();
-	json_object_set_new(*obj, key, json_integer(value));
-}
-
-static void set_obj(json_t *parent, const char *key, json_t *obj)
-{
-	if (obj)
-		json_object_set_new(parent, key, obj);
-}
-
-static json_t *memory_json(const struct spec *s)
-{
-	json_t *m = NULL;
-	int64_t swap = s->memory_swap_bytes;
-
-	/* Docker: a limit without one for swap allows as much swap again. */
-	if (s->memory_bytes > 0 && swap == 0)
-		swap = 2 * s->memory_bytes;
-	set_int(&m, "limit", s->memory_bytes);
-	set_int(&m, "reservation", s->memory_reservation_bytes);
-	set_int(&m, "swap", swap);
-	if (s->memory_swappiness >= 0) {
-		m = m ? m : json_object();
-		json_object_set_new(m, "swappiness", json_integer(s->memory_swappiness));
-	}
-	if (s->oom_kill_disable) {
-		m = m ? m : json_object();
-		json_object_set_new(m, "disableOOMKiller", json_true());
-	}
-	return m;
-}
-
-static json_t *cpu_json(const struct spec *s)
-{
-	int64_t period = s->cpu_period_us, quota = s->cpu_quota_us;
-	json_t *c = NULL;
-
-	if (s->cpu_milli) {
-		period = PERIOD_US;
-		quota = s->cpu_milli * PERIOD_US / 1000;
-	}
-	set_int(&c, "shares", s->cpu_shares);
-	set_int(&c, "quota", quota);
-	set_int(&c, "period", period);
-	if ((s->cpuset_cpus && *s->cpuset_cpus) || (s->cpuset_mems && *s->cpuset_mems))
-		c = c ? c : json_object();
-	if (s->cpuset_cpus && *s->cpuset_cpus)
-		jx_set_str(c, "cpus", s->cpuset_cpus);
-	if (s->cpuset_mems && *s->cpuset_mems)
-		jx_set_str(c, "mems", s->cpuset_mems);
-	return c;
-}
-
-static struct err *add_throttle(const struct spec_throttle *t, json_t *io)
-{
-	static const char *const keys[] = {
-		[IO_READ_BPS] = "throttleReadBpsDevice",
-		[IO_WRITE_BPS] = "throttleWriteBpsDevice",
-		[IO_READ_IOPS] = "throttleReadIOPSDevice",
-		[IO_WRITE_IOPS] = "throttleWriteIOPSDevice",
-	};
-	json_t *list = json_object_get(io, keys[t->what]);
-	struct stat st;
-
-	if (stat(t->device, &st) < 0 || !S_ISBLK(st.st_mode))
-		return err_new(ERR_INVALID, "\"%s\" is not a block device of this host", t->device);
-	if (!list) {
-		json_object_set_new(io, keys[t->what], json_array());
-		list = json_object_get(io, keys[t->what]);
-	}
-	json_array_append_new(list,
-			      json_pack("{s:i, s:i, s:I}", "major", (int)major(st.st_rdev), "minor",
-					(int)minor(st.st_rdev), "rate", (json_int_t)t->rate));
-	return NULL;
-}
-
-static struct err *io_json(const struct spec *s, json_t **ret)
-{
-	OWN(json) json_t *io = NULL;
-
-	set_int(&io, "weight", s->blkio_weight);
-	if (s->n_throttles && !io)
-		io = json_object();
-	for (size_t i = 0; i < s->n_throttles; i++)
-		TRY(add_throttle(&s->throttles[i], io));
-	*ret = TAKE(io);
-	return NULL;
-}
-
-struct err *ctr_plan_resources(const struct spec *s, json_t **ret)
-{
-	OWN(json) json_t *r = json_object();
-	json_t *io = NULL;
-
-	set_obj(r, "memory", memory_json(s));
-	set_obj(r, "cpu", cpu_json(s));
-	TRY(io_json(s, &io));
-	set_obj(r, "blockIO", io);
-	if (s->pids_limit > 0)
-		json_object_set_new(r, "pids",
-				    json_pack("{s:I}", "limit", (json_int_t)s->pids_limit));
-	*ret = TAKE(r);
-	return NULL;
 }
 
 /* ---- sysctls ---- */
@@ -251,7 +137,7 @@ static struct err *add_sysctls(const struct spec *s, json_t *lin)
 
 /* ---- the whole ---- */
 
-static struct err *linux_json(const struct spec *s, const struct ctr_plan_in *in, json_t *oci)
+static struct err *linux_json(const struct spec *s, const struct guest_facts *in, json_t *oci)
 {
 	OWN(json) json_t *lin = json_object();
 	json_t *resources = NULL;
@@ -260,7 +146,7 @@ static struct err *linux_json(const struct spec *s, const struct ctr_plan_in *in
 	TRY(add_sysctls(s, lin));
 	TRY(plan_mounts(s, in, oci, lin));
 	if (!spec_is_vm(s)) {
-		TRY(ctr_plan_resources(s, &resources));
+		TRY(resources_from_spec(s, &resources));
 		json_object_set_new(lin, "resources", resources);
 		TRY(plan_devices(s, lin, resources));
 		if (in->cgroup)
@@ -270,7 +156,7 @@ static struct err *linux_json(const struct spec *s, const struct ctr_plan_in *in
 	return NULL;
 }
 
-static void set_hostname(const struct spec *s, const struct ctr_plan_in *in, json_t *oci)
+static void set_hostname(const struct spec *s, const struct guest_facts *in, json_t *oci)
 {
 	const char *name = in->hostname ? in->hostname : s->hostname;
 
@@ -291,7 +177,7 @@ static void set_best_effort(const struct spec *s, json_t *process)
 	json_object_set_new(process, "oomScoreAdj", json_integer(BEST_EFFORT_ADJ));
 }
 
-struct err *ctr_plan_oci(const struct spec *s, const struct ctr_plan_in *in, json_t **ret_oci)
+struct err *ctr_plan_oci(const struct spec *s, const struct guest_facts *in, json_t **ret_oci)
 {
 	OWN(json) json_t *oci = json_pack("{s:s}", "ociVersion", OCI_VERSION);
 	json_t *process = NULL;

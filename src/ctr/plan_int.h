@@ -7,10 +7,10 @@
 #include "ctr/plan.h"
 
 /* process object, without the parts that differ between a start and an exec */
-struct err *plan_process(const struct spec *s, const struct ctr_plan_in *in, json_t **ret) MUST_USE;
+struct err *plan_process(const struct spec *s, const struct guest_facts *in, json_t **ret) MUST_USE;
 
 /* mounts, masked and read-only paths; added to @oci, @oci_linux */
-struct err *plan_mounts(const struct spec *s, const struct ctr_plan_in *in, json_t *oci,
+struct err *plan_mounts(const struct spec *s, const struct guest_facts *in, json_t *oci,
 			json_t *oci_linux) MUST_USE;
 
 /* linux.devices and the device cgroup rules into @resources (NULL: none wanted) */

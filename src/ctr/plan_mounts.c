@@ -88,7 +88,7 @@ static void add_defaults(const struct spec *s, json_t *mounts)
 }
 
 /* Who shares another's IPC namespace shares its /dev/shm: seen by way of its process. */
-static char *shm_of_other(const struct spec *s, const struct ctr_plan_in *in)
+static char *shm_of_other(const struct spec *s, const struct guest_facts *in)
 {
 	bool joins = s->ipc_mode && !strncmp(s->ipc_mode, "container:", 10);
 	size_t n = in->ipc_ns ? strlen(in->ipc_ns) : 0;
@@ -98,7 +98,7 @@ static char *shm_of_other(const struct spec *s, const struct ctr_plan_in *in)
 	return xasprintf("%.*s/root/dev/shm", (int)n - 7, in->ipc_ns);
 }
 
-static void add_shm(const struct spec *s, const struct ctr_plan_in *in, json_t *mounts)
+static void add_shm(const struct spec *s, const struct guest_facts *in, json_t *mounts)
 {
 	OWN(mem) char *other = shm_of_other(s, in);
 	bool is_host = plan_mode_is(s->ipc_mode, "host") && !spec_is_vm(s);
@@ -169,7 +169,7 @@ static json_t *bind_json(const struct spec_mount *m, const char *source)
 	return mount_json(m->target, "bind", source, options);
 }
 
-static struct err *add_user_mount(const struct spec *s, size_t i, const struct ctr_plan_in *in,
+static struct err *add_user_mount(const struct spec *s, size_t i, const struct guest_facts *in,
 				  json_t *mounts)
 {
 	const struct spec_mount *m = &s->mounts[i];
@@ -217,7 +217,7 @@ static void add_file(const struct spec *s, json_t *mounts, const char *source, c
 			       split(s->readonly_rootfs ? "rbind,rprivate,ro" : "rbind,rprivate")));
 }
 
-static struct err *add_users(const struct spec *s, const struct ctr_plan_in *in, json_t *mounts)
+static struct err *add_users(const struct spec *s, const struct guest_facts *in, json_t *mounts)
 {
 	OWN(json) json_t *more = json_array();
 
@@ -269,7 +269,7 @@ static void set_propagation(const struct spec *s, json_t *oci_linux)
 		json_object_set_new(oci_linux, "rootfsPropagation", json_string(found));
 }
 
-struct err *plan_mounts(const struct spec *s, const struct ctr_plan_in *in, json_t *oci,
+struct err *plan_mounts(const struct spec *s, const struct guest_facts *in, json_t *oci,
 			json_t *oci_linux)
 {
 	OWN(json) json_t *mounts = json_array();

@@ -113,7 +113,7 @@ static void env_merge(struct strv *env, const struct strv *more)
 }
 
 /* HOME comes from the instance's user database: whoever starts the process adds it. */
-static void spec_env(const struct spec *s, const struct ctr_plan_in *in, bool tty, struct strv *env)
+static void spec_env(const struct spec *s, const struct guest_facts *in, bool tty, struct strv *env)
 {
 	const char *hostname = in->hostname ? in->hostname : s->hostname;
 
@@ -169,7 +169,7 @@ static struct err *process_common(const struct spec *s, bool privileged, bool tt
 	return NULL;
 }
 
-struct err *plan_process(const struct spec *s, const struct ctr_plan_in *in, json_t **ret)
+struct err *plan_process(const struct spec *s, const struct guest_facts *in, json_t **ret)
 {
 	OWN(json) json_t *p = NULL;
 	OWN(strv) struct strv args = { 0 };
@@ -191,8 +191,8 @@ struct err *plan_process(const struct spec *s, const struct ctr_plan_in *in, jso
 	return NULL;
 }
 
-struct err *ctr_plan_process(const struct spec *s, const struct ctr_plan_in *in,
-			     const struct ctr_exec_in *x, json_t **ret)
+struct err *ctr_plan_process(const struct spec *s, const struct guest_facts *in,
+			     const struct guest_exec *x, json_t **ret)
 {
 	OWN(json) json_t *p = NULL;
 	OWN(strv) struct strv env = { 0 };

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "ctr/resources.h"
 #include "util/fd.h"
 #include "util/mem.h"
 #include "util/test.h"
@@ -64,7 +63,7 @@ static struct spec *read_spec(const char *text)
 static void configurations_are_these(void **state)
 {
 	static const char *const sources[] = { "/host/s", "/host/v", NULL };
-	const struct ctr_plan_in in = {
+	const struct guest_facts in = {
 		.id = "0123456789abcdef",
 		.cgroup = "/hostel/0123",
 		.rootfs = "/i/rootfs",
@@ -115,55 +114,13 @@ static void the_filter_is_what_the_option_says(void **state)
 	}
 }
 
-static void limits_survive_the_way_through_the_document(void **state)
-{
-	OWN(spec) struct spec *s = read_spec(goldens[2].spec);
-	OWN(json) json_t *j = NULL;
-	struct ctr_limits c = { 0 };
-
-	(void)state;
-	assert_ok(ctr_plan_resources(s, &j));
-	assert_ok(ctr_limits_read(j, &c));
-	assert_int_equal(c.l.memory, 67108864);
-	assert_int_equal(c.l.memory_swap, 2 * 67108864);
-	assert_int_equal(c.l.memory_reservation, 33554432);
-	assert_int_equal(c.l.swappiness, -1);
-	assert_int_equal(c.l.cpu_quota_us, 150000);
-	assert_int_equal(c.l.cpu_period_us, 100000);
-	assert_int_equal(c.l.cpu_shares, 512);
-	assert_string_equal(c.l.cpuset_cpus, "0");
-	assert_null(c.l.cpuset_mems);
-	assert_int_equal(c.l.pids, 9);
-	assert_int_equal(c.l.blkio_weight, 300);
-	ctr_limits_done(&c);
-}
-
-static void device_rules_that_make_no_sense_are_refused(void **state)
-{
-	static const char *const bad[] = {
-		"{\"devices\":[{\"allow\":true,\"type\":\"x\"}]}",
-		"{\"devices\":[{\"allow\":true,\"type\":\"c\",\"access\":\"rwmm\"}]}",
-		"{\"devices\":[{\"allow\":true,\"type\":\"\"}]}",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		OWN(json) json_t *j = NULL;
-		struct ctr_limits c = { 0 };
-
-		assert_ok(jx_parse(bad[i], strlen(bad[i]), &j));
-		assert_err(ctr_limits_read(j, &c), ERR_INVALID);
-		ctr_limits_done(&c);
-	}
-}
-
 static void an_exec_adds_to_the_instances_environment(void **state)
 {
 	OWN(spec) struct spec *s = read_spec(goldens[2].spec);
 	OWN(strv) struct strv cmd = { 0 };
 	OWN(strv) struct strv env = { 0 };
-	const struct ctr_plan_in in = { .id = "0123456789abcdef" };
-	struct ctr_exec_in x = { .cmd = &cmd, .env = &env };
+	const struct guest_facts in = { .id = "0123456789abcdef" };
+	struct guest_exec x = { .cmd = &cmd, .env = &env };
 	OWN(json) json_t *j = NULL;
 
 	(void)state;
@@ -182,8 +139,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(configurations_are_these),
 		cmocka_unit_test(the_filter_is_what_the_option_says),
-		cmocka_unit_test(limits_survive_the_way_through_the_document),
-		cmocka_unit_test(device_rules_that_make_no_sense_are_refused),
 		cmocka_unit_test(an_exec_adds_to_the_instances_environment),
 	};
 

@@ -174,7 +174,7 @@ static struct err *take_namespaces(struct run *r)
 
 static struct err *host_cgroup(struct run *r)
 {
-	TRY(ctr_limits_read(r->plan.resources, &r->limits));
+	TRY(resources_read(r->plan.resources, &r->limits));
 	if (!r->plan.cgroup)
 		return NULL;
 	TRY(cgroup_create(r->plan.cgroup, &r->limits.l));

@@ -5,7 +5,7 @@
 /* Shared by start.c, undo.c, inside.c and exec.c only. */
 
 #include "ctr/mounts.h"
-#include "ctr/resources.h"
+#include "backend/resources.h"
 #include "ctr/rootfs.h"
 #include "ctr/start.h"
 #include "json/json.h"
@@ -33,7 +33,7 @@ static inline void own_plan_release(struct plan *p)
 struct run {
 	const struct ctr_start *s;
 	struct plan plan;
-	struct ctr_limits limits;
+	struct resources limits;
 	unsigned long ns_new; /* CLONE_NEW* to make */
 	bool ns_cgroup;       /* … and a cgroup namespace, once we are in the group */
 	int disk_fd;          /* loop device; -1 */

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backend/planner.h"
 #include "json/json.h"
 #include "loop/loop.h"
 #include "model/lifecycle.h"
@@ -53,6 +54,8 @@ struct engine_config {
 	int64_t overcommit_cpu_milli; /* a for cpu in thousandths; 4000 */
 	bool queue_wait_default;      /* label hostel.queue=wait for everyone */
 	int64_t hold_timeout_ns;      /* Docker start without a client; 10 s */
+	const struct planner *planners; /* one per kind; static */
+	size_t n_planners;
 };
 
 /* ---- life of the engine ---- */

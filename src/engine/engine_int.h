@@ -324,6 +324,8 @@ char *instance_cgroup(const struct instance *i);     /* "/hostel/ID"; owned by t
 bool instance_is_alive(const struct instance *i);    /* starting, running or stopping */
 bool instance_is_waiting(const struct instance *i);  /* queued or re-queued */
 const char *instance_kind(const struct instance *i); /* plan's kind */
+/** planner_of() - whoever plans and runs instances of a spec's kind */
+const struct planner *planner_of(const struct engine *e, const struct spec *s);
 
 /* ---- ticket.c ---- */
 
@@ -389,8 +391,10 @@ void vm_probe_kvm(struct engine *e);
 
 /** vm_initramfs_job() - NULL when it is there or not needed */
 json_t *vm_initramfs_job(struct instance *i);
-/** vm_plan() - host.vm of a plan; new reference */
-struct err *vm_plan(struct instance *i, json_t **ret) MUST_USE;
+/** vm_facts() - what a host planner is told of a VM; nothing for a container
+ *  @texts: keeps what @f borrows; appended to
+ */
+struct err *vm_facts(struct instance *i, struct host_facts *f, struct strv *texts) MUST_USE;
 void vm_initramfs_made(struct instance *i, const char *path);
 /** vm_check() - could it boot at all? ERR_UNAVAILABLE without a kernel */
 struct err *vm_check(struct engine *e, const struct spec *s) MUST_USE;

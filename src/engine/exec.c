@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ctr/plan.h"
 #include "engine/engine_int.h"
 #include "engine/keys.h"
 #include "util/fd.h"
@@ -128,16 +127,17 @@ static struct err *process_file(struct exec *x, int *ret_fd)
 	OWN(json) json_t *process = NULL;
 	OWN(mem) char *text = NULL;
 	OWN(fd) int fd = -1;
-	struct ctr_plan_in in = { .id = x->i->id };
+	const struct guest_planner *guest = planner_of(x->i->e, x->i->spec)->guest;
+	struct guest_facts in = { .id = x->i->id };
 
-	TRY(ctr_plan_process(x->i->spec, &in,
-			     &(struct ctr_exec_in) { .cmd = &x->x.cmd,
-						     .env = &x->x.env,
-						     .user = x->user,
-						     .workdir = x->workdir,
-						     .tty = x->x.tty,
-						     .privileged = x->x.privileged },
-			     &process));
+	TRY(guest->process(x->i->spec, &in,
+			   &(struct guest_exec) { .cmd = &x->x.cmd,
+						  .env = &x->x.env,
+						  .user = x->user,
+						  .workdir = x->workdir,
+						  .tty = x->x.tty,
+						  .privileged = x->x.privileged },
+			   &process));
 	text = jx_text(process);
 	fd = memfd_create("exec", MFD_CLOEXEC);
 	if (fd < 0)

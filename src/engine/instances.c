@@ -179,6 +179,14 @@ const char *instance_kind(const struct instance *i)
 	return spec_kind_name(i->spec->kind);
 }
 
+const struct planner *planner_of(const struct engine *e, const struct spec *s)
+{
+	for (size_t n = 0; n < e->c.n_planners; n++)
+		if (e->c.planners[n].kind == s->kind)
+			return &e->c.planners[n];
+	abort(); /* hosteld names one for each kind */
+}
+
 enum inst_action instance_step(struct instance *i, enum inst_event ev)
 {
 	struct inst_step s = inst_step(i->state, ev);

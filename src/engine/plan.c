@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctr/plan.h"
 #include "engine/engine_int.h"
 #include "model/plan.h"
 #include "net/files.h"
@@ -21,6 +20,7 @@ struct draft {
 	char *net_ns, *ipc_ns, *pid_ns;
 	const char **sources;
 	struct strv made_sources;
+	struct strv texts; /* of host_facts */
 };
 
 static void own_draft_release(struct draft *d)
@@ -39,6 +39,7 @@ static void own_draft_release(struct draft *d)
 	free(d->pid_ns);
 	free((void *)d->sources);
 	strv_done(&d->made_sources);
+	strv_done(&d->texts);
 }
 
 /* ---- modes container:NAME ---- */
@@ -281,19 +282,11 @@ static json_t *plan_net(const struct draft *d, bool is_guest)
 	return j;
 }
 
-/* A VM's cgroup holds QEMU: the guest's memory and what managing costs. */
-static void vm_resources(const struct instance *i, json_t *resources)
-{
-	json_t *memory = json_object();
-	int64_t bytes = spec_demand_memory_bytes(i->spec) + i->manage_bytes;
-
-	json_object_set_new(memory, "limit", json_integer(bytes));
-	json_object_set_new(resources, "memory", memory);
-}
-
 static struct err *plan_host(struct draft *d, json_t **ret)
 {
 	struct instance *i = d->i;
+	const struct host_planner *planner = planner_of(i->e, i->spec)->host;
+	struct host_facts facts = { .state_dir = i->state_dir, .manage_bytes = i->manage_bytes };
 	OWN(json) json_t *host = json_object();
 	json_t *part;
 
@@ -303,20 +296,20 @@ static struct err *plan_host(struct draft *d, json_t **ret)
 		json_object_set_new(host, "rootfs", part);
 	}
 	json_object_set_new(host, "net", plan_net(d, false));
-	TRY(ctr_plan_resources(i->spec, &part));
+	TRY(vm_facts(i, &facts, &d->texts));
+	TRY(planner->resources(i->spec, &facts, &part));
 	json_object_set_new(host, "resources", part);
-	if (spec_is_vm(i->spec)) {
-		vm_resources(i, part);
-		TRY(vm_plan(i, &part));
+	if (planner->machine) {
+		TRY(planner->machine(i->spec, &facts, &part));
 		json_object_set_new(host, "vm", part);
 	}
 	*ret = json_incref(host);
 	return NULL;
 }
 
-static struct ctr_plan_in plan_in(const struct draft *d, char buf[16])
+static struct guest_facts plan_in(const struct draft *d, char buf[16])
 {
-	return (struct ctr_plan_in) {
+	return (struct guest_facts) {
 		.id = d->i->id,
 		.hostname = hostname_of(d->i, buf),
 		.cgroup = d->cgroup,
@@ -338,12 +331,12 @@ static struct err *plan_guest(struct draft *d, json_t **ret)
 	OWN(json) json_t *guest = json_object();
 	OWN(mem) char *bpf = prep_seccomp_path(i);
 	char buf[16];
-	struct ctr_plan_in in = plan_in(d, buf);
+	struct guest_facts in = plan_in(d, buf);
 	json_t *oci;
 
 	if (i->spec->kind != SPEC_MACHINE || !i->spec->n_disks) {
 		if (i->spec->kind != SPEC_MACHINE) {
-			TRY(ctr_plan_oci(i->spec, &in, &oci));
+			TRY(planner_of(i->e, i->spec)->guest->oci(i->spec, &in, &oci));
 			json_object_set_new(guest, "oci", oci);
 		}
 		json_object_set_new(guest, "user", json_string(i->spec->user ? i->spec->user : ""));

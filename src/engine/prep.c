@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctr/plan.h"
 #include "engine/engine_int.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -24,13 +23,14 @@ static uint64_t hash_text(uint64_t h, const char *text)
 
 char *prep_seccomp_path(const struct instance *i)
 {
-	const char *profile = i->spec->kind == SPEC_MACHINE ? NULL : ctr_plan_seccomp(i->spec);
+	const struct guest_planner *guest = planner_of(i->e, i->spec)->guest;
+	const char *profile = i->spec->kind == SPEC_MACHINE ? NULL : guest->seccomp(i->spec);
 	OWN(strv) struct strv caps = { 0 };
 	uint64_t h = 0xcbf29ce484222325ULL, h2;
 
 	if (!profile)
 		return NULL;
-	err_free(ctr_plan_caps(i->spec, &caps)); /* a bad name fails the plan, with words */
+	err_free(guest->caps(i->spec, &caps)); /* a bad name fails the plan, with words */
 	h = hash_text(h, profile);
 	for (size_t n = 0; n < caps.n; n++)
 		h = hash_text(h, caps.v[n]);
@@ -48,14 +48,15 @@ static bool is_there(const char *path)
 
 static json_t *need_seccomp(struct instance *i)
 {
+	const struct guest_planner *guest = planner_of(i->e, i->spec)->guest;
 	OWN(mem) char *path = prep_seccomp_path(i);
 	OWN(strv) struct strv caps = { 0 };
 
 	if (!path || is_there(path))
 		return NULL;
-	err_free(ctr_plan_caps(i->spec, &caps));
+	err_free(guest->caps(i->spec, &caps));
 	return json_pack("{s:s, s:s, s:o, s:s}", "job", "seccomp", "profile",
-			 ctr_plan_seccomp(i->spec), "caps", jx_from_strv(&caps), "out", path);
+			 guest->seccomp(i->spec), "caps", jx_from_strv(&caps), "out", path);
 }
 
 static json_t *diff_ids(const struct image *im)

@@ -7,11 +7,9 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-#define IMAGE_VM_MEMORY  (INT64_C(512) << 20)
-#define MACHINE_MEMORY   (INT64_C(2) << 30)
-#define MACHINE_CPUS     2000
-#define CONTAINER_MANAGE (INT64_C(256) << 10)
-#define VM_MANAGE        (INT64_C(96) << 20) /* QEMU under TCG, beyond the guest's memory */
+#define IMAGE_VM_MEMORY (INT64_C(512) << 20)
+#define MACHINE_MEMORY  (INT64_C(2) << 30)
+#define MACHINE_CPUS    2000
 
 /* ---- demand ---- */
 
@@ -39,10 +37,9 @@ int64_t spec_demand_memory_bytes(const struct spec *s)
 	return s->kind == SPEC_IMAGE_VM ? IMAGE_VM_MEMORY : 0;
 }
 
-static int64_t manage_estimate(const struct spec *s)
+static int64_t manage_estimate(const struct instance *i)
 {
-	/* Page tables of the guest's memory are QEMU's too. */
-	return spec_is_vm(s) ? VM_MANAGE + spec_demand_memory_bytes(s) / 256 : CONTAINER_MANAGE;
+	return planner_of(i->e, i->spec)->host->manage_bytes(spec_demand_memory_bytes(i->spec));
 }
 
 /* A default that the user did not say is capped by what the host has. */
@@ -70,7 +67,7 @@ struct sched_job queue_job(const struct instance *i)
 					s->memory_bytes || s->memory_reservation_bytes);
 	j.demand.v[RES_DISK] = s->disk_bytes;
 	j.demand.v[RES_GPUS] = s->gpus;
-	j.demand.v[RES_MANAGE] = i->manage_bytes ? i->manage_bytes : manage_estimate(s);
+	j.demand.v[RES_MANAGE] = i->manage_bytes ? i->manage_bytes : manage_estimate(i);
 	for (enum resource r = 0; r < RES_COUNT; r++)
 		j.declared[r] = j.demand.v[r] > 0;
 	return j;
@@ -83,7 +80,7 @@ void queue_arrive(struct instance *i)
 	struct sched_job j;
 
 	if (!i->manage_bytes)
-		i->manage_bytes = manage_estimate(i->spec);
+		i->manage_bytes = manage_estimate(i);
 	j = queue_job(i);
 	i->account = (struct account) { .arrival_ns = clock_wall_ns() };
 	i->held_since_ns = clock_boot_ns();
@@ -104,7 +101,7 @@ void queue_adopt(struct instance *i)
 	struct sched_job j;
 
 	if (!i->manage_bytes)
-		i->manage_bytes = manage_estimate(i->spec);
+		i->manage_bytes = manage_estimate(i);
 	j = queue_job(i);
 	sched_adopt(i->e->sched, &j, clock_boot_ns());
 	i->has_allocation = true;

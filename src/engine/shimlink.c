@@ -66,7 +66,7 @@ static void shim_argv(const struct instance *i, struct strv *argv)
 	strv_add(argv, "--id");
 	strv_add(argv, i->id);
 	strv_add(argv, "--kind");
-	strv_add(argv, instance_kind(i));
+	strv_add(argv, planner_of(i->e, s)->payload);
 	strv_add(argv, "--state-dir");
 	strv_add(argv, i->state_dir);
 	strv_add(argv, "--run-dir");
@@ -248,7 +248,7 @@ void shimlink_undo(struct instance *i, const char *note)
 
 	if (i->is_undoing)
 		return;
-	snprintf(kind, sizeof(kind), "%s", instance_kind(i));
+	snprintf(kind, sizeof(kind), "%s", planner_of(i->e, i->spec)->payload);
 	shimlink_drop(i);
 	str_set(&i->undo_note, note);
 	err = spawn_program(&(struct spawn) { .path = path,

@@ -2,6 +2,7 @@
 /* Limits and restart policy of an existing instance. */
 #include <string.h>
 
+#include "backend/resources.h"
 #include "engine/engine_int.h"
 #include "json/fields.h"
 #include "sys/cgroup.h"
@@ -83,22 +84,18 @@ static struct err *updated(const struct instance *i, const json_t *update, struc
 	return NULL;
 }
 
-static struct err *apply(struct instance *i, const struct spec *s)
+/* To the cgroup, as a start would set them. */
+static struct err *apply(const struct instance *i, const struct spec *s)
 {
+	const struct host_facts f = { .memory_bytes = spec_demand_memory_bytes(s),
+				      .manage_bytes = i->manage_bytes };
 	OWN(mem) char *path = instance_cgroup(i);
-	struct cgroup_limits l = CGROUP_LIMITS_NONE;
+	OWN(resources) struct resources r = { 0 };
+	OWN(json) json_t *j = NULL;
 
-	l.memory = s->memory_bytes;
-	l.memory_swap = s->memory_swap_bytes;
-	l.memory_reservation = s->memory_reservation_bytes;
-	l.cpu_shares = s->cpu_shares;
-	l.cpu_period_us = s->cpu_milli ? 100000 : s->cpu_period_us;
-	l.cpu_quota_us = s->cpu_milli ? s->cpu_milli * 100 : s->cpu_quota_us;
-	l.cpuset_cpus = s->cpuset_cpus;
-	l.cpuset_mems = s->cpuset_mems;
-	l.pids = s->pids_limit;
-	l.blkio_weight = s->blkio_weight;
-	return cgroup_set(path, &l);
+	TRY(planner_of(i->e, s)->host->resources(s, &f, &j));
+	TRY(resources_read(j, &r));
+	return cgroup_set(path, &r.l);
 }
 
 static bool same_limits(const struct spec *a, const struct spec *b)
@@ -117,16 +114,7 @@ static struct err *apply_running(struct instance *i, const struct spec *s)
 		return NULL;
 	if (spec_is_vm(s) && s->memory_bytes != i->spec->memory_bytes)
 		return err_new(ERR_UNSUPPORTED, "the memory of a running VM cannot be changed");
-	if (!spec_is_vm(s))
-		return apply(i, s);
-	/* A VM's cgroup has the cpu quota only; its vcpus stay. */
-	OWN(mem) char *path = instance_cgroup(i);
-	struct cgroup_limits l = CGROUP_LIMITS_NONE;
-
-	l.cpu_period_us = 100000;
-	l.cpu_quota_us = s->cpu_milli * 100;
-	l.cpu_shares = s->cpu_shares;
-	return cgroup_set(path, &l);
+	return apply(i, s);
 }
 
 struct err *engine_update(struct engine *e, struct instance *i, const json_t *update,

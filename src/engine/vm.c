@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is special about VMs in the daemon: kernels, accelerator, host.vm of the plan. */
+/* What is special about VMs in the daemon: kernels, accelerator, facts for their plan. */
 #include <string.h>
 #include <unistd.h>
 
@@ -7,10 +7,8 @@
 #include "sys/cgroup.h"
 #include "util/mem.h"
 
-#define QEMU            "/usr/bin/qemu-system-x86_64"
-#define BUSYBOX         "/bin/busybox"
-#define KVM_DEVICE      "/dev/kvm"
-#define BOOT_TIMEOUT_MS 120000
+#define BUSYBOX    "/bin/busybox"
+#define KVM_DEVICE "/dev/kvm"
 
 /* ---- kernel bundles ---- */
 
@@ -138,86 +136,50 @@ json_t *vm_initramfs_job(struct instance *i)
 	return job;
 }
 
-/* ---- host.vm ---- */
+/* ---- facts for the plan ---- */
 
-/* What the bundle adds to a command line, and the user's; qemu puts its own before. */
+static const char *keep(struct strv *texts, const char *text)
+{
+	strv_add(texts, text);
+	return texts->v[texts->n - 1];
+}
+
+/* What the bundle adds to a command line, and the user's; the backend puts its own before. */
 static char *bundle_append(const json_t *bundle, const char *user)
 {
 	return xasprintf("%s%s%s", jx_str(bundle, "append", ""), user ? " " : "", user ? user : "");
 }
 
-static struct err *put_bundle(struct instance *i, const char *kernel, json_t *vm)
+static struct err *find_bundle(struct instance *i, struct host_facts *f, struct strv *texts)
 {
-	OWN(mem) char *key = initrd_key(i, kernel);
-	const char *initrd = strmap_get(&i->e->initrds, key);
+	OWN(mem) char *kernel = kernel_default(i->e);
 	OWN(json) json_t *bundle = NULL;
+	OWN(mem) char *key = NULL;
 	OWN(mem) char *path = NULL;
 	OWN(mem) char *append = NULL;
 
+	TRY(vm_check(i->e, i->spec));
 	TRY(store_get(i->e->store, STORE_KERNEL, kernel, &bundle));
+	key = initrd_key(i, kernel);
 	/* Unpacked where there is such a one: it starts half a second sooner under TCG. */
 	path = engine_path(i->e, "kernels/%s/%s", kernel, jx_str(bundle, "vmlinux", "vmlinuz"));
 	append = bundle_append(bundle, i->spec->append);
-	json_object_set_new(vm, "kernel", json_string(path));
-	json_object_set_new(vm, "append", json_string(append));
-	if (initrd)
-		json_object_set_new(vm, "initrd", json_string(initrd));
+	f->kernel = keep(texts, path);
+	f->append = keep(texts, append);
+	f->initrd = strmap_get(&i->e->initrds, key);
 	return NULL;
 }
 
-static struct err *put_kernel(struct instance *i, json_t *vm)
+static struct err *find_kernel(struct instance *i, struct host_facts *f, struct strv *texts)
 {
 	const struct spec *s = i->spec;
-	OWN(mem) char *kernel = NULL;
 
-	if (s->kernel) {
-		json_object_set_new(vm, "kernel", json_string(s->kernel));
-		if (s->initrd)
-			json_object_set_new(vm, "initrd", json_string(s->initrd));
-		if (s->append)
-			json_object_set_new(vm, "append", json_string(s->append));
-		return NULL;
-	}
-	if (s->n_disks)
-		return NULL;
-	TRY(vm_check(i->e, s));
-	kernel = kernel_default(i->e);
-	return put_bundle(i, kernel, vm);
-}
-
-static json_t *disks_json(const struct instance *i)
-{
-	json_t *a = json_array();
-
-	for (size_t n = 0; n < i->spec->n_disks; n++) {
-		const struct spec_disk *d = &i->spec->disks[n];
-		json_t *j = json_object();
-
-		if (d->path && !d->overlay) {
-			json_object_set_new(j, "path", json_string(d->path));
-		} else {
-			json_object_set_new(j, "path",
-					    json_sprintf("%s/disk%zu.qcow2", i->state_dir, n));
-			if (d->path)
-				json_object_set_new(j, "backing", json_string(d->path));
-			else
-				json_object_set_new(j, "new_bytes", json_integer(d->new_bytes));
-		}
-		if (d->path && !d->overlay && d->format)
-			json_object_set_new(j, "format", json_string(d->format));
-		else if (!d->path || d->overlay)
-			json_object_set_new(j, "format", json_string("qcow2"));
-		json_object_set_new(j, "readonly", json_boolean(d->readonly));
-		json_array_append_new(a, j);
-	}
-	return a;
-}
-
-static int vcpus_of(const struct spec *s)
-{
-	int64_t milli = spec_demand_cpu_milli(s);
-
-	return s->vcpus ? s->vcpus : (int)((milli + 999) / 1000);
+	if (!s->kernel)
+		return s->n_disks ? NULL : find_bundle(i, f, texts);
+	f->kernel = s->kernel;
+	f->initrd = s->initrd;
+	f->append = s->append;
+	return NULL;
 }
 
 /* Measured from the engine's start on, once. */
@@ -230,31 +192,19 @@ static int64_t tsc_rate(struct engine *e)
 	return e->tsc_khz;
 }
 
-struct err *vm_plan(struct instance *i, json_t **ret)
+struct err *vm_facts(struct instance *i, struct host_facts *f, struct strv *texts)
 {
-	const struct spec *s = i->spec;
-	OWN(json) json_t *vm = json_object();
-	struct sched_job job = queue_job(i);
+	struct sched_job job;
 
-	json_object_set_new(vm, "accel",
-			    json_string(s->accel        ? s->accel
-					: i->e->has_kvm ? "kvm"
-							: "tcg"));
-	if (s->machine_type)
-		json_object_set_new(vm, "machine", json_string(s->machine_type));
-	json_object_set_new(vm, "qemu", json_string(QEMU));
-	json_object_set_new(vm, "vcpus", json_integer(vcpus_of(s)));
-	json_object_set_new(vm, "memory_bytes", json_integer(job.demand.v[RES_MEMORY]));
-	TRY(put_kernel(i, vm));
-	if (s->firmware)
-		json_object_set_new(vm, "firmware", json_string(s->firmware));
-	if (tsc_rate(i->e))
-		json_object_set_new(vm, "tsc_khz", json_integer(tsc_rate(i->e)));
-	json_object_set_new(vm, "disks", disks_json(i));
-	json_object_set_new(vm, "agent", json_boolean(has_agent(s)));
-	json_object_set_new(vm, "boot_timeout_ms", json_integer(BOOT_TIMEOUT_MS));
-	*ret = json_incref(vm);
-	return NULL;
+	if (!spec_is_vm(i->spec))
+		return NULL;
+	job = queue_job(i);
+	f->memory_bytes = job.demand.v[RES_MEMORY];
+	f->cpu_milli = spec_demand_cpu_milli(i->spec);
+	f->has_agent = has_agent(i->spec);
+	f->has_kvm = i->e->has_kvm;
+	f->tsc_khz = tsc_rate(i->e);
+	return find_kernel(i, f, texts);
 }
 
 struct err *vm_check_agent(const struct instance *i)

@@ -35,12 +35,24 @@
  *	      "mac": "02:42:…", "address": "10.88.0.5/16", "gateway": "10.88.0.1", "mtu": 1500,
  *	      "egress_bps": 0, "ingress_bps": 0   bits per second, 0: no limit
  *	    },
- *	    "resources": { OCI linux.resources } cgroup limits of the host half: for a VM those of
- *its QEMU process (R_i + M_i) "vm": { "accel": "tcg" | "kvm", "machine": "q35" | "microvm", "qemu":
- *"/usr/bin/qemu-system-x86_64", "vcpus": 1, "memory_bytes": 536870912, "kernel": "…", "initrd":
- *"…", "append": "…", "firmware": "bios" | "uefi", "disks": [ { "path": "…", "format":
- *"raw"|"qcow2", "readonly": false, "backing": "…" } ], "agent": true, hostel-guest runs inside
- *	      "tsc_khz": 2400000, "boot_timeout_ms": 60000
+ *	    "resources": { OCI linux.resources },  limits of the cgroup; of a VM those of its
+ *	                                           monitor (R_i + M_i)
+ *	    "vm": {                            VMs only
+ *	      "accel": "tcg" | "kvm", "machine": "q35" | "microvm",
+ *	      "qemu": "/usr/bin/qemu-system-x86_64",
+ *	      "vcpus": 1, "memory_bytes": 536870912,
+ *	      "kernel": "…", "initrd": "…", "append": "…",
+ *	      "firmware": "bios" | "uefi",
+ *	      "firmware_code": "…",            OVMF; firmware uefi
+ *	      "firmware_template": "…",        its empty variables …
+ *	      "firmware_vars": "…",            … and the instance's own, made when missing
+ *	      "disks": [ { "path": "…", "format": "raw" | "qcow2", "readonly": false,
+ *	                   "backing": "…", "backing_format": "…",   path is an overlay on it
+ *	                   "new_bytes": 0 } ], size of a disk that does not exist yet
+ *	      "agent": true,                   hostel-guest runs inside
+ *	      "tsc_khz": 2400000, "boot_timeout_ms": 60000,
+ *	      "complete": true                 set in the starter's copy, which has what the
+ *	                                       engine left out (qemu/plan.h); never in the file
  *	    }
  *	  },
  *	  "guest": {

@@ -3,13 +3,8 @@
 #define QEMU_PLAN_H
 
 /*
- * Qemu, plan half: what a VM's host.vm has when the engine did not say it: board, kernel
- * command line, formats of disks, firmware.
- *
- * host.vm as model/plan.h has it, and:
- *	"disks": [ { …, "backing": "/user's/file", "backing_format": "raw",   overlay on it
- *	             "new_bytes": n } ]                                     made when missing
- *	"firmware_code", "firmware_vars": files of OVMF, set for "firmware": "uefi"
+ * Qemu, plan half that needs a look at files: what host.vm (model/plan.h) has when the
+ * engine did not say it: board, kernel command line, formats of disks, firmware.
  *
  * The starter calls it, and a daemon that wants to show the whole plan may call it before:
  * what is there is left alone.

@@ -16,12 +16,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backend/resources.h"
 #include "json/json.h"
 #include "net/net.h"
 #include "net/plan.h"
 #include "qemu/argv.h"
 #include "qemu/disk.h"
-#include "qemu/limits.h"
 #include "qemu/plan.h"
 #include "sys/cgroup.h"
 #include "util/fd.h"
@@ -98,12 +98,12 @@ static struct err *write_start(const json_t *plan, int fd)
 static struct err *make_cgroup(const json_t *plan)
 {
 	const char *path = jx_str(host_of(plan), "cgroup", NULL);
-	struct qemu_limits l;
+	OWN(resources) struct resources r = { 0 };
 
 	if (!path)
 		return NULL;
-	qemu_limits(json_object_get(host_of(plan), "resources"), &l);
-	TRY(cgroup_create(path, &l.limits));
+	TRY(resources_read(json_object_get(host_of(plan), "resources"), &r));
+	TRY(cgroup_create(path, &r.l));
 	return cgroup_join(path);
 }
 

@@ -28,7 +28,7 @@
 
 #include "ctr/payload.h"
 #include "ctr/plan.h"
-#include "ctr/resources.h"
+#include "backend/resources.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -209,13 +209,13 @@ static struct err *cmd_run(int argc, char **argv)
 }
 
 /* Strings of a JSON object into the plan's input. */
-static void read_in(const json_t *j, struct ctr_plan_in *in, struct strv *sources)
+static void read_in(const json_t *j, struct guest_facts *in, struct strv *sources)
 {
 	jx_strv(j, "mount_sources", sources);
 	for (size_t i = 0; i < sources->n; i++)
 		if (!sources->v[i][0])
 			free(TAKE(sources->v[i]));
-	*in = (struct ctr_plan_in) {
+	*in = (struct guest_facts) {
 		.id = jx_str(j, "id", NULL),
 		.hostname = jx_str(j, "hostname", NULL),
 		.cgroup = jx_str(j, "cgroup", NULL),
@@ -238,7 +238,7 @@ static struct err *cmd_plan(int argc, char **argv)
 	OWN(json) json_t *in_json = NULL;
 	OWN(spec) struct spec *s = NULL;
 	OWN(strv) struct strv sources = { 0 };
-	struct ctr_plan_in in;
+	struct guest_facts in;
 	json_t *oci = NULL;
 
 	(void)argc;
@@ -258,7 +258,7 @@ static struct err *cmd_process(int argc, char **argv)
 	OWN(spec) struct spec *s = NULL;
 	OWN(strv) struct strv cmd = { 0 };
 	OWN(strv) struct strv env = { 0 };
-	struct ctr_plan_in in = { 0 };
+	struct guest_facts in = { 0 };
 	json_t *process = NULL;
 
 	(void)argc;
@@ -267,7 +267,7 @@ static struct err *cmd_process(int argc, char **argv)
 	TRY(spec_from_json(spec_json, &s));
 	jx_strv(x_json, "cmd", &cmd);
 	jx_strv(x_json, "env", &env);
-	struct ctr_exec_in x = {
+	struct guest_exec x = {
 		.cmd = &cmd,
 		.env = &env,
 		.user = jx_str(x_json, "user", NULL),
@@ -292,15 +292,15 @@ static struct err *cmd_devices(int argc, char **argv)
 	OWN(json) json_t *j = NULL;
 	OWN(mem) char *procs = xasprintf("%s/cgroup.procs", argv[2]);
 	OWN(fd) int fd = -1;
-	struct ctr_limits limits;
+	struct resources limits;
 
 	(void)argc;
 	TRY(jx_load(AT_FDCWD, argv[3], &j));
-	TRY(ctr_limits_read(j, &limits));
+	TRY(resources_read(j, &limits));
 	if (mkdir(argv[2], 0755) < 0)
 		return err_sys(errno, "mkdir %s", argv[2]);
 	TRY(cgroup_attach_devices(argv[2], limits.l.devices, limits.l.n_devices));
-	ctr_limits_done(&limits);
+	resources_done(&limits);
 	fd = open(procs, O_WRONLY | O_CLOEXEC);
 	TRY(fd_write_all(fd, "0", 1));
 	execv(argv[4], argv + 4);
