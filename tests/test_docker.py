@@ -54,6 +54,31 @@ def test_run_has_dockers_exit_codes(cli, command, code, words):
     assert cli('ps', '-aq').out == ''
 
 
+@pytest.mark.parametrize('args, words', [
+    (['--stop-signal', 'BOGUS'], 'invalid signal: BOGUS'),
+    (['--cpuset-cpus', '4000'], 'Requested CPUs are not available - requested 4000, available: '),
+    (['--log-opt', 'colour=red'], "unknown log opt 'colour' for json-file log driver"),
+    (['--isolation', 'hyperv'], "invalid isolation 'hyperv'"),
+    (['-m', '1m'], 'Minimum memory limit allowed is 6MB, got 1048576 bytes'),
+], ids=lambda x: str(x)[:20])
+def test_what_the_host_cannot_give_is_refused_when_it_is_made(cli, args, words):
+    assert words in cli('create', *args, 'busybox', rc=1).err
+    assert cli('ps', '-aq').out == ''
+
+
+def test_exec_does_not_make_a_missing_folder_to_work_in(cli):
+    cli('run', '-d', '--name', 'there', '-w', '/made', 'busybox', 'sleep', '1000')
+    assert cli('exec', 'there', 'pwd').out == '/made'
+    p = cli('exec', '-w', '/missing', 'there', 'pwd', rc=127)
+    assert 'working directory "/missing"' in p.out + p.err
+    assert cli('exec', 'there', 'ls', '-d', '/missing', rc=1).out == ''
+
+
+def test_an_unknown_status_to_filter_by_is_named(cli):
+    assert "invalid filter 'status=bogus'" in cli('ps', '-a', '--filter', 'status=bogus', rc=1).err
+    assert cli('ps', '-aq', '--filter', 'status=queued').out == ''
+
+
 def test_streams_are_told_apart_and_stdin_arrives(cli):
     p = cli('run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2')
     assert (p.out, p.err) == ('out', 'err')

@@ -172,12 +172,33 @@ static struct err *bound(struct call *c, const struct docker_filters *f, const c
 	return NULL;
 }
 
+/* Docker's words, and ours for what it shows as created. */
+static struct err *check_status(const struct docker_filters *f)
+{
+	static const char *const docker[] = { "created", "restarting", "running", "removing",
+					      "paused",  "exited",     "dead" };
+
+	for (size_t i = 0; i < f->keys.n; i++) {
+		bool known = strcmp(f->keys.v[i], "status") != 0;
+
+		for (size_t n = 0; n < ARRAY_SIZE(docker) && !known; n++)
+			known = streq(f->values.v[i], docker[n]);
+		for (int s = 0; s < INST_STATES && !known; s++)
+			known = streq(f->values.v[i], inst_state_name((enum inst_state)s));
+		if (!known)
+			return err_new(ERR_INVALID, "invalid filter 'status=%.64s'",
+				       f->values.v[i]);
+	}
+	return NULL;
+}
+
 struct err *ctr_list(struct call *c)
 {
 	OWN(filters) struct docker_filters f = { 0 };
 	struct listing l = { .call = c, .now_ns = clock_wall_ns(), .out = NULL };
 
 	TRY(docker_filters_read(call_query(c, "filters"), list_filters, &f));
+	TRY(check_status(&f));
 	TRY(call_int(c, "limit", 0, &l.limit));
 	TRY(bound(c, &f, "before", &l.before_ns));
 	TRY(bound(c, &f, "since", &l.since_ns));

@@ -355,7 +355,7 @@ static const struct {
 	{ "", SPEC_CONTAINER },        { "hostel", SPEC_CONTAINER },
 	{ "runc", SPEC_CONTAINER },    { "default", SPEC_CONTAINER },
 	{ "process", SPEC_CONTAINER }, { "container", SPEC_CONTAINER },
-	{ "vm", SPEC_IMAGE_VM },       { "hyperv", SPEC_IMAGE_VM },
+	{ "vm", SPEC_IMAGE_VM },
 };
 
 static struct err *read_kind(const json_t *host, struct spec *s)

@@ -217,6 +217,7 @@ struct err *inside_process(struct run *r)
 		.in = r->s->in,
 		.out = r->s->out,
 		.err = r->s->err,
+		.make_cwd = true,
 		.console = r->console,
 		.bpf = r->bpf,
 		.bpf_len = r->bpf_len,

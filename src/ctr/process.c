@@ -136,10 +136,10 @@ static struct err *check_cwd(void)
 }
 
 /* Returns 0 or the errno; the words are ours, see lookup.h. */
-static struct err *set_cwd(const char *cwd, bool may_refuse, bool *ret_refused)
+static struct err *set_cwd(const char *cwd, bool make, bool may_refuse, bool *ret_refused)
 {
 	*ret_refused = false;
-	if (chdir(cwd) < 0 && errno == ENOENT)
+	if (make && chdir(cwd) < 0 && errno == ENOENT)
 		TRY_MSG(ctr_make_target(cwd, true), "make working directory");
 	if (chdir(cwd) == 0)
 		return check_cwd();
@@ -305,12 +305,12 @@ struct err *ctr_process_exec(const struct ctr_process *p)
 	TRY(find_user(p, &u));
 	make_env(p, &u, &env);
 	TRY(set_stdio(p, &u));
-	TRY(set_cwd(cwd, true, &refused));
+	TRY(set_cwd(cwd, p->make_cwd, true, &refused));
 	TRY(set_rlimits(p->json));
 	TRY(set_identity(p, &u));
 	/* Where root itself may not go (a network file system), the user perhaps may. */
 	if (refused)
-		TRY(set_cwd(cwd, false, &refused));
+		TRY(set_cwd(cwd, false, false, &refused));
 	TRY(ctr_find_program(args.v[0], env_get(&env, "PATH"), &program));
 	execve(program, args.v, env.v);
 	return ctr_exec_error(program, errno);

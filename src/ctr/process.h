@@ -21,6 +21,7 @@ struct ctr_process {
 	const char *user;          /* text; NULL: numbers of json's "user" object */
 	const struct strv *groups; /* text of --group-add; NULL: none */
 	int in, out, err;          /* become 0, 1, 2; -1: /dev/null; borrowed */
+	bool make_cwd;             /* make a missing working directory: of a start, not of an exec */
 	int console;               /* slave of a pty for all three; -1: none */
 	const void *bpf;           /* seccomp filter; NULL: none; borrowed */
 	size_t bpf_len;            /* bytes */
@@ -30,7 +31,7 @@ struct ctr_process {
  * ctr_process_exec() - become it; returns only when that failed
  *
  * In this order: user looked up, session and stdio, working directory (made when
- * missing), rlimits, bounding set, ids, seccomp, capabilities, search, execve.  All
+ * missing and @p says so), rlimits, bounding set, ids, seccomp, capabilities, search, execve.  All
  * descriptors above 2 must be CLOEXEC or harmless.
  * Return: an error in the words of runc where docker's client looks for them.
  */

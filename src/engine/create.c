@@ -164,6 +164,7 @@ struct err *engine_create(struct engine *e, struct spec *spec, struct instance *
 	TRY(settle_name(e, s));
 	settle_volumes(s);
 	TRY(spec_check(s));
+	TRY(host_check(s));
 	engine_random_id(id);
 	i = instance_new(e, id);
 	i->spec = TAKE(s);

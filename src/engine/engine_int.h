@@ -469,6 +469,8 @@ void exits_at_boot(struct instance *i);
 
 /** stop_resume() - it came up while it was being stopped: the signal goes out now */
 void stop_resume(struct instance *i);
+/** host_check() - the rules of spec_check() that depend on this host: signal names, cpusets */
+struct err *host_check(const struct spec *s) MUST_USE;
 int signal_parse(const char *text); /* "SIGTERM", "TERM", "15"; -1 */
 void remove_now(struct instance *i);
 void trash_sweep(struct engine *e);

@@ -51,7 +51,9 @@ static int64_t log_number(const struct instance *i, const char *opt, int64_t fal
 	const char *text = strmap_get(&i->spec->log_opts, opt);
 	int64_t n = fallback;
 
-	if (text && streq(opt, "max-size"))
+	if (streq(text, "-1"))
+		n = 0; /* no limit */
+	else if (text && streq(opt, "max-size"))
 		err_free(num_parse_bytes(text, &n));
 	else if (text)
 		err_free(num_parse_i64(text, 1, 1000, &n));

@@ -80,6 +80,7 @@ static struct err *updated(const struct instance *i, const json_t *update, struc
 			       "Restart policy cannot be updated because AutoRemove is "
 			       "enabled for the container");
 	TRY(spec_check(s));
+	TRY(host_check(s));
 	*ret = TAKE(s);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "util/mem.h"
+#include "util/num.h"
 
 #define NAME_MAX_BYTES   255
 #define MEMORY_MIN_BYTES (6 << 20) /* Docker's own floor */
@@ -41,11 +42,15 @@ static struct err *check_memory(const struct spec *s)
 
 	if (m < 0 || s->memory_reservation_bytes < 0)
 		return err_new(ERR_INVALID, "memory must not be negative");
-	if (m > 0 && m < MEMORY_MIN_BYTES)
+	/* Nobody means so few bytes; "1m" is a wish that cannot be met. */
+	if (m > 0 && m < (1 << 20))
 		return err_new(ERR_INVALID,
 			       "Minimum memory limit allowed is 6MB, got %" PRId64
 			       " bytes; did you mean %" PRId64 "m?",
 			       m, m);
+	if (m > 0 && m < MEMORY_MIN_BYTES)
+		return err_new(ERR_INVALID,
+			       "Minimum memory limit allowed is 6MB, got %" PRId64 " bytes", m);
 	if (spec_is_vm(s) && m > 0 && m < VM_MEMORY_MIN)
 		return err_new(ERR_INVALID,
 			       "a VM needs at least 64 MiB of memory, got %" PRId64 " bytes", m);
@@ -113,6 +118,42 @@ static struct err *check_rates(const struct spec *s)
 	return NULL;
 }
 
+/* Those of Docker's json-file; the first two do something here, the others only add to entries. */
+static const char *const log_opts[] = { "max-size",       "max-file",     "compress",
+					"labels",         "labels-regex", "env",
+					"env-regex",      "tag",          "mode",
+					"max-buffer-size" };
+
+static bool is_log_opt(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(log_opts); i++)
+		if (streq(name, log_opts[i]))
+			return true;
+	return false;
+}
+
+static struct err *check_log(const struct spec *s)
+{
+	const char *size = strmap_get(&s->log_opts, "max-size");
+	const char *files = strmap_get(&s->log_opts, "max-file");
+	int64_t n;
+
+	if (s->log_driver && !streq(s->log_driver, "json-file") && !streq(s->log_driver, "none"))
+		return err_new(ERR_UNSUPPORTED,
+			       "logger: no log driver named '%s' is registered; "
+			       "hostel has json-file and none",
+			       s->log_driver);
+	for (size_t i = 0; i < s->log_opts.n && !streq(s->log_driver, "none"); i++)
+		if (!is_log_opt(s->log_opts.v[i].key))
+			return err_new(ERR_INVALID, "unknown log opt '%s' for json-file log driver",
+				       s->log_opts.v[i].key);
+	if (size && strcmp(size, "-1"))
+		TRY_MSG(num_parse_bytes(size, &n), "log opt max-size");
+	if (files)
+		TRY_MSG(num_parse_i64(files, 1, 1000, &n), "log opt max-file");
+	return NULL;
+}
+
 static struct err *check_life(const struct spec *s)
 {
 	if (s->auto_remove && s->restart != RESTART_NO)
@@ -123,12 +164,7 @@ static struct err *check_life(const struct spec *s)
 	if (s->restart_max && s->restart != RESTART_ON_FAILURE)
 		return err_new(ERR_INVALID, "invalid restart policy: maximum retry count can only "
 					    "be used with 'on-failure'");
-	if (s->log_driver && !streq(s->log_driver, "json-file") && !streq(s->log_driver, "none"))
-		return err_new(ERR_UNSUPPORTED,
-			       "logger: no log driver named '%s' is registered; "
-			       "hostel has json-file and none",
-			       s->log_driver);
-	return NULL;
+	return check_log(s);
 }
 
 static struct err *check_files(const struct spec *s)

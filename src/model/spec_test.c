@@ -117,6 +117,16 @@ static void break_log(struct spec *s)
 	str_set(&s->log_driver, "syslog");
 }
 
+static void break_log_opt(struct spec *s)
+{
+	strmap_set(&s->log_opts, "colour", "red");
+}
+
+static void break_log_size(struct spec *s)
+{
+	strmap_set(&s->log_opts, "max-size", "large");
+}
+
 static void break_initrd(struct spec *s)
 {
 	s->kind = SPEC_MACHINE;
@@ -137,6 +147,8 @@ static void what_contradicts_itself_is_refused_in_one_line(void **state)
 		{ break_workdir, "absolute path" },
 		{ break_vm_network, "a VM cannot have --network host" },
 		{ break_log, "no log driver named 'syslog'" },
+		{ break_log_opt, "unknown log opt 'colour'" },
+		{ break_log_size, "max-size" },
 		{ break_initrd, "--initrd needs --kernel" },
 	};
 

@@ -25,6 +25,38 @@ struct err *num_parse_i64(const char *text, int64_t min, int64_t max, int64_t *r
 	return NULL;
 }
 
+/* "3" or "3-5"; returns what follows it, NULL when it is neither. */
+static const char *parse_range(const char *p, unsigned long *first, unsigned long *last)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)*p))
+		return NULL;
+	*first = *last = strtoul(p, &end, 10);
+	if (*end != '-')
+		return end;
+	if (!isdigit((unsigned char)end[1]))
+		return NULL;
+	*last = strtoul(end + 1, &end, 10);
+	return *last < *first ? NULL : end;
+}
+
+struct err *num_parse_list(const char *text, uint64_t *ret, size_t words)
+{
+	unsigned long first, last;
+
+	memset(ret, 0, words * sizeof(*ret));
+	for (const char *p = text; (p = parse_range(p, &first, &last)) && last < words * 64; p++) {
+		for (; first <= last; first++)
+			ret[first / 64] |= 1ULL << first % 64;
+		if (!*p)
+			return NULL;
+		if (*p != ',')
+			break;
+	}
+	return err_new(ERR_INVALID, "\"%.64s\" is not a list of numbers like 0-3,7", text);
+}
+
 /*
  * Number in millionths; stops at the first byte that is no part of it.  Only
  * what fits into 2^63 millionths is taken, so nothing overflows here.

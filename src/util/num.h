@@ -6,6 +6,7 @@
  * Numbers written by people: sizes, durations, cpus.  Pure.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -25,6 +26,13 @@ struct err *num_parse_i64(const char *text, int64_t min, int64_t max, int64_t *r
  * Return: NULL, or ERR_INVALID.
  */
 struct err *num_parse_bytes(const char *text, int64_t *ret_bytes) MUST_USE;
+
+/**
+ * num_parse_list() - numbers and ranges as the kernel writes them, "0-3,7"
+ * @ret: one bit per number, bit n % 64 of word n / 64; @words of them, zeroed here
+ * Return: NULL, or ERR_INVALID when it is no list or a number does not fit.
+ */
+struct err *num_parse_list(const char *text, uint64_t *ret, size_t words) MUST_USE;
 
 /**
  * num_parse_milli() - a decimal number in thousandths, "0.5" is 500

@@ -79,6 +79,29 @@ static void cpus_are_thousandths(void **state)
 	assert_err(num_parse_milli("", &v), ERR_INVALID);
 }
 
+static void lists_are_read_as_the_kernel_writes_them(void **state)
+{
+	static const char *const bad[] = { "",
+					   ",",
+					   "1,",
+					   "a",
+					   "3-1",
+					   "-1",
+					   "0-",
+					   "128",
+					   "0-128",
+					   "1 2",
+					   "0-99999999999999999999" };
+	uint64_t bits[2];
+
+	(void)state;
+	assert_ok(num_parse_list("0-3,7,127", bits, 2));
+	assert_int_equal(bits[0], 0x8f);
+	assert_int_equal(bits[1], 1ULL << 63);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_err(num_parse_list(bad[i], bits, 2), ERR_INVALID);
+}
+
 static void sizes_for_people_are_short(void **state)
 {
 	char buf[24];
@@ -95,6 +118,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_read_as_docker_reads_them),
 		cmocka_unit_test(durations_are_sums_of_numbers_with_units),
 		cmocka_unit_test(cpus_are_thousandths),
+		cmocka_unit_test(lists_are_read_as_the_kernel_writes_them),
 		cmocka_unit_test(sizes_for_people_are_short),
 	};
 
