@@ -174,6 +174,40 @@ void call_cancel_when_gone(struct call *c)
 	http_on_gone(c->r, on_gone, c);
 }
 
+/* ---- archives from a job ---- */
+
+static void on_source_gone(void *arg)
+{
+	struct call *c = arg;
+
+	cancel(c);
+	http_source_end(TAKE(c->source), false);
+}
+
+static void on_sent(void *arg, struct err *e, const json_t *result)
+{
+	struct call *c = arg;
+
+	(void)result;
+	c->job = NULL;
+	if (e)
+		log_warn("%s %s: cut off: %s", http_method(c->r), http_path(c->r), err_text(e));
+	http_source_end(TAKE(c->source), !e);
+	err_free(e);
+}
+
+struct engine_done call_sent(struct call *c)
+{
+	return (struct engine_done) { .fn = on_sent, .arg = c };
+}
+
+void call_send_job(struct call *c, const char *type, int fd)
+{
+	c->source = http_reply_fd_held(c->r, type, fd, on_source_gone, c);
+}
+
+/* ---- streams of lines ---- */
+
 static void on_stream_gone(void *arg)
 {
 	struct call *c = arg;

@@ -50,6 +50,7 @@ struct call {
 	struct engine_ticket *ticket;
 	struct engine_job *job;
 	struct http_stream *stream;   /* after call_stream() */
+	struct http_source *source;   /* after call_send_job() */
 	bool is_busy;                 /* a completion is to come that cannot be cancelled */
 	bool is_gone;                 /* the client went while is_busy: end when it comes */
 	void (*stop)(struct call *c); /* the client of a stream went: release what feeds it */
@@ -105,6 +106,15 @@ struct engine_done call_done_json(struct call *c, int status);
 
 /** call_cancel_when_gone() - a client that goes cancels call.ticket and call.job */
 void call_cancel_when_gone(struct call *c);
+
+/**
+ * call_send_job() - 200 at once, then what call.job writes to the other end of @fd (consumed)
+ * The job's end is told by call_sent().  A client that goes cancels the job.
+ */
+void call_send_job(struct call *c, const char *type, int fd);
+
+/** call_sent() - completion for the job of call_send_job(): a failed one cuts the connection */
+struct engine_done call_sent(struct call *c);
 
 /**
  * call_stream() - 200 at once and a stream of lines in call.stream

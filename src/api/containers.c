@@ -478,7 +478,7 @@ struct err *ctr_changes(struct call *c)
 
 	TRY(call_instance(c, &i));
 	return engine_files(c->api->engine, i, "diff", "/", &io,
-			    (struct engine_done) { .fn = on_changes, .arg = c });
+			    (struct engine_done) { .fn = on_changes, .arg = c }, NULL);
 }
 
 /* ---- prune ---- */

@@ -686,7 +686,8 @@ void engine_job_cancel(struct engine_job *j)
 }
 
 struct err *engine_files(struct engine *e, struct instance *i, const char *op, const char *path,
-			 const struct engine_job_io *io, struct engine_done done)
+			 const struct engine_job_io *io, struct engine_done done,
+			 struct engine_job **ret)
 {
 	json_t *result = json_pack("{s:{s:s, s:i, s:i, s:s, s:s}, s:[{s:s, s:i}]}", "stat", "name",
 				   path, "size", 3, "mode", 0755, "mtime", "2026-01-01T00:00:00Z",

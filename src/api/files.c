@@ -24,13 +24,6 @@ static struct err *make_pipe(int *ret_read, int *ret_write)
 	return NULL;
 }
 
-static void on_sent(void *arg, struct err *e, const json_t *result)
-{
-	(void)arg;
-	(void)result;
-	err_free(e); /* the client sees a tar that ends early */
-}
-
 /* A job that writes a tar while the reply is read from its pipe. */
 static struct err *send_tree(struct call *c, struct instance *i, const char *op, const char *path)
 {
@@ -40,9 +33,8 @@ static struct err *send_tree(struct call *c, struct instance *i, const char *op,
 
 	TRY(make_pipe(&ours, &theirs));
 	io.data_fd = TAKE_FD(theirs);
-	TRY(engine_files(c->api->engine, i, op, path, &io,
-			 (struct engine_done) { .fn = on_sent, .arg = NULL }));
-	http_reply_fd(c->r, tar_type, TAKE_FD(ours));
+	TRY(engine_files(c->api->engine, i, op, path, &io, call_sent(c), &c->job));
+	call_send_job(c, tar_type, TAKE_FD(ours));
 	return NULL;
 }
 
@@ -106,7 +98,7 @@ struct err *ctr_archive_get(struct call *c)
 	TRY(require_path(c));
 	TRY(call_instance(c, &i));
 	return engine_files(c->api->engine, i, "stat", call_query(c, "path"), &io,
-			    (struct engine_done) { .fn = on_stat, .arg = c });
+			    (struct engine_done) { .fn = on_stat, .arg = c }, NULL);
 }
 
 struct err *ctr_archive_put(struct call *c)
@@ -120,7 +112,8 @@ struct err *ctr_archive_put(struct call *c)
 	TRY(call_instance(c, &i));
 	TRY(make_pipe(&theirs, &ours));
 	io.data_fd = TAKE_FD(theirs);
-	TRY(engine_files(c->api->engine, i, "put", call_query(c, "path"), &io, call_done(c, 200)));
+	TRY(engine_files(c->api->engine, i, "put", call_query(c, "path"), &io, call_done(c, 200),
+			 NULL));
 	http_body_to(c->r, TAKE_FD(ours));
 	return NULL;
 }

@@ -575,19 +575,11 @@ static struct err *add_saved(struct call *c, const char *name, json_t *images)
 	return NULL;
 }
 
-static void on_saved(void *arg, struct err *e, const json_t *result)
-{
-	(void)arg;
-	(void)result;
-	err_free(e); /* the client sees an archive that ends early */
-}
-
 static struct err *save(struct call *c, const struct strv *names)
 {
 	OWN(json) json_t *images = json_array();
 	OWN(fd) int ours = -1;
 	struct engine_job_io io = { 0 };
-	struct engine_job *job;
 	int fds[2];
 
 	for (size_t i = 0; i < names->n; i++)
@@ -598,8 +590,8 @@ static struct err *save(struct call *c, const struct strv *names)
 	io.data_fd = fds[1];
 	TRY(engine_job_start(c->api->engine,
 			     json_pack("{s:s, s:O}", "job", "save", "images", images), &io,
-			     (struct engine_done) { .fn = on_saved, .arg = NULL }, &job));
-	http_reply_fd(c->r, "application/x-tar", TAKE_FD(ours));
+			     call_sent(c), &c->job));
+	call_send_job(c, "application/x-tar", TAKE_FD(ours));
 	return NULL;
 }
 

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -113,6 +115,8 @@ static struct err *unpack(struct cli *c, struct hostel_reply *r, const char *fol
 	if (e)
 		return e;
 	e = show_copy(c, r, in);
+	if (e) /* before tar, too, says that there is no more */
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	close(TAKE_FD(in));
 	ended = end_tar(pidfd);
 	if (e && ended) {

@@ -118,5 +118,7 @@ struct err *show_copy(struct cli *c, struct hostel_reply *r, int fd)
 
 	while ((n = hostel_reply_read(r, data, sizeof(data))) > 0)
 		TRY_MSG(fd_write_all(fd, data, (size_t)n), "write");
-	return n ? cli_err(c, (int)n) : NULL;
+	if (n)
+		TRY_MSG(cli_err(c, (int)n), "cut off");
+	return NULL;
 }

@@ -51,7 +51,8 @@ static json_t *mounts_json(struct instance *i)
 }
 
 struct err *engine_files(struct engine *e, struct instance *i, const char *op, const char *path,
-			 const struct engine_job_io *io, struct engine_done done)
+			 const struct engine_job_io *io, struct engine_done done,
+			 struct engine_job **ret)
 {
 	if (spec_is_vm(i->spec)) {
 		if (io && io->data_fd >= 0)
@@ -64,5 +65,5 @@ struct err *engine_files(struct engine *e, struct instance *i, const char *op, c
 				json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "job", "files", "op",
 					  op, "name", i->spec->name, "path", path ? path : "/",
 					  "rootfs", rootfs_json(i), "mounts", mounts_json(i)),
-				io, done, NULL);
+				io, done, ret);
 }

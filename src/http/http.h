@@ -30,6 +30,7 @@
 struct http_server;
 struct http_request;
 struct http_stream;
+struct http_source;
 
 struct http_config {
 	struct loop *loop;
@@ -110,6 +111,22 @@ void http_reply(struct http_request *r, int status, const char *type, const void
 
 /** http_reply_fd() - 200 at once, then what comes from @fd (consumed) until its end */
 void http_reply_fd(struct http_request *r, const char *type, int fd);
+
+/**
+ * http_reply_fd_held() - as http_reply_fd(), for a descriptor whose end does not say that all came
+ * After the end of @fd the reply waits for http_source_end().
+ * @on_gone: called once when the client went; may be NULL.  http_source_end() must come all the
+ *           same.  The request's data (http_set_data()) lives until then.
+ */
+struct http_source *http_reply_fd_held(struct http_request *r, const char *type, int fd,
+				       void (*on_gone)(void *arg), void *arg);
+
+/**
+ * http_source_end() - the verdict on what came; @s is dead afterwards
+ * @is_whole: the reply ends as it should; if not, the connection is cut without the last chunk,
+ *            so that no client takes the part for the whole
+ */
+void http_source_end(struct http_source *s, bool is_whole);
 
 /**
  * http_reply_stream() - 200 at once, then what the caller writes, as it comes

@@ -26,6 +26,7 @@ struct fixture {
 	void (*handler)(struct fixture *f, struct http_request *r);
 	struct http_request *kept;
 	struct http_stream *stream;
+	struct http_source *source;
 	int pipe[2], given, gone_calls;
 	char pre[64];
 	size_t pre_len;
@@ -186,6 +187,20 @@ static void stream_gone(void *arg)
 	f->gone_calls++;
 }
 
+static void source_gone(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->gone_calls++;
+	http_source_end(TAKE(f->source), false);
+}
+
+static void reply_held(struct fixture *f, struct http_request *r)
+{
+	assert_int_equal(pipe2(f->pipe, O_CLOEXEC), 0);
+	f->source = http_reply_fd_held(r, "application/x-tar", TAKE_FD(f->pipe[0]), source_gone, f);
+}
+
 static void reply_stream(struct fixture *f, struct http_request *r)
 {
 	f->stream = http_reply_stream(r, "application/json", stream_gone, f);
@@ -320,6 +335,57 @@ static void the_source_is_closed_when_the_client_goes(void **state)
 	f->client = -1;
 	for (int i = 0; i < 1000 && (write(f->pipe[1], "x", 1) == 1 || errno != EPIPE); i++)
 		turn(f);
+	assert_int_equal(write(f->pipe[1], "x", 1), -1);
+}
+
+static void a_held_reply_ends_by_its_verdict(void **state)
+{
+	struct fixture *f = *state;
+
+	f->handler = reply_held;
+	say(f, "GET / HTTP/1.1\r\nHost: d\r\n\r\n");
+	expect(f, "HTTP/1.1 200 OK");
+	assert_int_equal(write(f->pipe[1], "one", 3), 3);
+	own_fd_release(&f->pipe[1]);
+	f->pipe[1] = -1;
+	expect(f, "3\r\none\r\n");
+	run_for(f, 20000000);
+	assert_false(got(f, "0\r\n\r\n"));
+	http_source_end(TAKE(f->source), true);
+	expect(f, "0\r\n\r\n");
+	assert_int_equal(f->gone_calls, 0);
+}
+
+static void a_held_reply_that_broke_is_cut_without_its_last_chunk(void **state)
+{
+	struct fixture *f = *state;
+
+	f->handler = reply_held;
+	say(f, "GET / HTTP/1.1\r\nHost: d\r\n\r\n");
+	expect(f, "HTTP/1.1 200 OK");
+	assert_int_equal(write(f->pipe[1], "one", 3), 3);
+	http_source_end(TAKE(f->source), false); /* what is in the pipe still goes out */
+	own_fd_release(&f->pipe[1]);
+	f->pipe[1] = -1;
+	expect_close(f);
+	assert_true(got(f, "3\r\none\r\n"));
+	assert_false(got(f, "0\r\n\r\n"));
+	assert_int_equal(f->gone_calls, 0);
+}
+
+static void a_client_that_leaves_a_held_reply_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+
+	f->handler = reply_held;
+	say(f, "GET / HTTP/1.1\r\nHost: d\r\n\r\n");
+	expect(f, "HTTP/1.1 200 OK");
+	own_fd_release(&f->client);
+	f->client = -1;
+	for (int i = 0; i < 1000 && !f->gone_calls; i++)
+		turn(f);
+	run_for(f, 20000000);
+	assert_int_equal(f->gone_calls, 1);
 	assert_int_equal(write(f->pipe[1], "x", 1), -1);
 }
 
@@ -479,6 +545,9 @@ int main(void)
 		WITH_SERVER(a_client_that_only_ends_its_sending_still_waits),
 		WITH_SERVER(a_reply_from_a_descriptor_comes_as_it_is_written),
 		WITH_SERVER(the_source_is_closed_when_the_client_goes),
+		WITH_SERVER(a_held_reply_ends_by_its_verdict),
+		WITH_SERVER(a_held_reply_that_broke_is_cut_without_its_last_chunk),
+		WITH_SERVER(a_client_that_leaves_a_held_reply_is_told_once),
 		WITH_SERVER(a_stream_flushes_its_header_at_once_and_ends_when_told),
 		WITH_SERVER(a_reader_that_never_reads_is_cut_off),
 		WITH_SERVER(an_upgraded_socket_outlives_the_server),

@@ -58,31 +58,43 @@ void http_drop(struct http_request *r)
 
 /* ---- a body from a descriptor ---- */
 
-struct source {
+/* The response holds it until it is destroyed; one that is held, its caller too. */
+struct http_source {
 	struct http_request *r; /* holds a reference */
-	int fd;
+	int fd;                 /* -1: at its end */
 	struct loop_watch *watch;
-	bool is_gone;
+	bool is_gone, is_sent;
+	bool is_held; /* the end of @fd is not the end: http_source_end() has yet to come */
+	bool is_broken;
+	void (*on_gone)(void *arg);
+	void *arg;
 };
 
 static void source_ready(void *arg, int events)
 {
-	struct source *s = arg;
+	struct http_source *s = arg;
 
 	(void)events;
 	loop_watch_free(TAKE(s->watch));
 	request_resume(s->r);
 }
 
-static void source_gone(void *arg)
+static void source_lost(struct http_source *s)
 {
-	struct source *s = arg;
+	void (*fn)(void *arg) = TAKE(s->on_gone);
 
 	s->is_gone = true;
 	source_ready(s, 0);
+	if (fn)
+		fn(s->arg);
 }
 
-static ssize_t source_wait(struct source *s)
+static void source_gone(void *arg)
+{
+	source_lost(arg);
+}
+
+static ssize_t source_wait(struct http_source *s)
 {
 	struct err *e =
 	    loop_watch_new(s->r->server->loop, s->fd, LOOP_READ, source_ready, s, &s->watch);
@@ -95,33 +107,57 @@ static ssize_t source_wait(struct source *s)
 	return 0;
 }
 
+static ssize_t source_end(struct http_source *s)
+{
+	own_fd_release(&s->fd);
+	s->fd = -1;
+	if (s->is_held) {
+		request_suspend(s->r);
+		return 0;
+	}
+	return s->is_broken ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static ssize_t source_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
-	struct source *s = arg;
+	struct http_source *s = arg;
 	ssize_t n;
 
 	(void)pos;
 	if (s->is_gone || s->r->drop)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (s->fd < 0)
+		return source_end(s);
 	do
 		n = read(s->fd, buf, max);
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		return n;
 	if (n == 0)
-		return MHD_CONTENT_READER_END_OF_STREAM;
+		return source_end(s);
 	return errno == EAGAIN ? source_wait(s) : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-static void source_free(void *arg)
+static void source_maybe_free(struct http_source *s)
 {
-	struct source *s = arg;
-
-	s->r->on_gone = NULL;
-	loop_watch_free(s->watch);
-	close(s->fd);
+	if (s->is_held || !s->is_sent)
+		return;
 	request_unref(s->r);
 	free(s);
+}
+
+static void source_sent(void *arg)
+{
+	struct http_source *s = arg;
+
+	s->r->on_gone = NULL;
+	loop_watch_free(TAKE(s->watch));
+	own_fd_release(&s->fd);
+	s->fd = -1;
+	if (s->is_held && !s->is_gone)
+		source_lost(s); /* the connection broke while a write was under way */
+	s->is_sent = true;
+	source_maybe_free(s);
 }
 
 static struct MHD_Response *response_from(MHD_ContentReaderCallback read_fn, void *arg,
@@ -134,17 +170,48 @@ static struct MHD_Response *response_from(MHD_ContentReaderCallback read_fn, voi
 	return response;
 }
 
-void http_reply_fd(struct http_request *r, const char *type, int fd)
+static struct http_source *source_new(struct http_request *r, int fd)
 {
-	struct source *s = xnew(struct source);
+	struct http_source *s = xnew(struct http_source);
 
 	fd_set_nonblock(fd, 1);
 	s->r = r;
 	s->fd = fd;
 	request_ref(r);
+	return s;
+}
+
+void http_reply_fd(struct http_request *r, const char *type, int fd)
+{
+	struct http_source *s = source_new(r, fd);
+
 	if (r->conn)
 		http_on_gone(r, source_gone, s);
-	request_answer(r, 200, response_from(source_read, s, source_free, type));
+	request_answer(r, 200, response_from(source_read, s, source_sent, type));
+}
+
+struct http_source *http_reply_fd_held(struct http_request *r, const char *type, int fd,
+				       void (*on_gone)(void *arg), void *arg)
+{
+	struct http_source *s = source_new(r, fd);
+
+	s->is_held = true;
+	s->on_gone = r->conn ? on_gone : NULL;
+	s->arg = arg;
+	s->is_gone = !r->conn;
+	if (r->conn)
+		http_on_gone(r, source_gone, s);
+	request_answer(r, 200, response_from(source_read, s, source_sent, type));
+	return s;
+}
+
+void http_source_end(struct http_source *s, bool is_whole)
+{
+	s->is_held = false;
+	s->is_broken = !is_whole;
+	s->on_gone = NULL;
+	request_resume(s->r);
+	source_maybe_free(s);
 }
 
 /* ---- a body that the caller writes ---- */
@@ -208,10 +275,10 @@ static void stream_sent(void *arg)
 {
 	struct http_stream *s = arg;
 
-	s->is_sent = true;
 	s->r->on_gone = NULL;
 	if (!s->is_ended && !s->is_gone)
 		stream_lost(s); /* the connection broke while a write was under way */
+	s->is_sent = true;      /* not before: the end may come from there */
 	stream_maybe_free(s);
 }
 
