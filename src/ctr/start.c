@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -285,6 +286,8 @@ _Noreturn void ctr_start_run(const struct ctr_start *s)
 	struct err *e;
 
 	default_signals();
+	/* Nobody in a pid namespace that it joins may look into it, as in exec.c. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	e = start(&r);
 	if (e)
 		report_failure(s->report, e);

@@ -351,6 +351,8 @@ void engine_free(struct engine *e)
 	loop_timer_free(e->sample);
 	loop_timer_free(e->sweep);
 	sched_free(e->sched);
+	if (e->shim_fd)
+		close(e->shim_fd);
 	nft_close(e->nft);
 	store_close(e->store);
 	free(e->boot_id);

@@ -288,7 +288,8 @@ void engine_job_cancel(struct engine_job *j);
  * "put" (tar from data_fd into path), "stat", "diff", "export"
  */
 struct err *engine_files(struct engine *e, struct instance *i, const char *op, const char *path,
-			 const struct engine_job_io *io, struct engine_done done, struct engine_job **ret) MUST_USE;
+			 const struct engine_job_io *io, struct engine_done done,
+			 struct engine_job **ret) MUST_USE;
 
 /* ---- volumes ---- */
 

@@ -260,6 +260,7 @@ struct engine {
 	struct subscription_list subscriptions;
 	struct job_list jobs;
 	struct shim_list shims; /* children that are to be reaped */
+	int shim_fd;            /* hostel-shim, opened at the first start; 0: not yet */
 
 	struct strmap initrds; /* kernel bundle -> initramfs that a worker named */
 	bool net_ready;

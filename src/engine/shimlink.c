@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/mount.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "shim/record.h"
 #include "sys/sock.h"
 #include "sys/spawn.h"
+#include "sys/tree.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -149,9 +151,27 @@ static struct err *open_log(const struct instance *i, int *ret_fd)
 	return *ret_fd < 0 ? err_sys(errno, "%s", path) : NULL;
 }
 
+/*
+ * The shim's file, by a mount of its own that is read-only and has no place in the tree.  What
+ * enters an instance is a child of the shim: if that is made to execute /proc/self/exe, those
+ * inside reach the host's file by /proc/PID/exe, and must find no way to write it
+ * (CVE-2019-5736).
+ */
+static struct err *open_program(struct engine *e)
+{
+	OWN(mem) char *path = xasprintf("%s/hostel-shim", e->c.libexec);
+	OWN(fd) int fd = -1;
+
+	if (e->shim_fd)
+		return NULL;
+	TRY(tree_open(AT_FDCWD, path, false, &fd));
+	TRY(tree_set(fd, "", false, MOUNT_ATTR_RDONLY, 0, 0));
+	e->shim_fd = TAKE_FD(fd);
+	return NULL;
+}
+
 struct err *shimlink_spawn(struct instance *i)
 {
-	OWN(mem) char *path = xasprintf("%s/hostel-shim", i->e->c.libexec);
 	OWN(mem) char *sock = xasprintf("%s/shim.sock", i->run_dir);
 	OWN(strv) struct strv argv = { 0 };
 	OWN(fd) int lock = -1;
@@ -166,7 +186,9 @@ struct err *shimlink_spawn(struct instance *i)
 	TRY(open_log(i, &log));
 	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
 	shim_argv(i, &argv);
-	TRY_MSG(spawn_program(&(struct spawn) { .path = path,
+	TRY_MSG(open_program(i->e), "supervisor");
+	TRY_MSG(spawn_program(&(struct spawn) { .path = argv.v[0],
+						.program_fd = i->e->shim_fd,
 						.argv = argv.v,
 						.fds = (int[]) { -1, log, log, lock, listener },
 						.n_fds = 5,

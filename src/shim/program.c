@@ -198,6 +198,7 @@ int shim_program(int argc, char **argv, const struct payload_ops *const *kinds, 
 	OWN(err) struct err *e = NULL;
 
 	log_set("hostel-shim", LOG_INFO);
+	prctl(PR_SET_NAME, "hostel-shim"); /* started from a descriptor it has no name */
 	e = parse(argc, argv, &o);
 	o.shim.has_log = streq(o.log_driver, "json-file");
 	if (!e)

@@ -37,10 +37,21 @@ static void default_signals(void)
 		sigaction(sig, &sa, NULL);
 }
 
+/* The program's own file goes behind the others, and is closed by exec. */
+static int place_program(int fd, size_t n)
+{
+	return !fd || dup3(fd, (int)n, O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
 /* Put fds[i] on i.  Sources are first moved above all targets so that none is overwritten. */
-static int place_fds(const int *fds, size_t n)
+static int place_fds(const int *fds, size_t n, int program_fd)
 {
 	int high[SPAWN_FDS_MAX];
+
+	if (program_fd)
+		program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, SPAWN_FDS_MAX + 1);
+	if (program_fd < 0)
+		return -1;
 
 	for (size_t i = 0; i < n; i++) {
 		high[i] = fds[i] < 0 && i > 2 ? -1
@@ -49,7 +60,7 @@ static int place_fds(const int *fds, size_t n)
 		if (high[i] < 0 && (fds[i] >= 0 || i <= 2))
 			return -1;
 		if (high[i] >= 0) {
-			high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, SPAWN_FDS_MAX);
+			high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, SPAWN_FDS_MAX + 1);
 			if (high[i] < 0)
 				return -1;
 		}
@@ -60,7 +71,9 @@ static int place_fds(const int *fds, size_t n)
 		else if (dup2(high[i], (int)i) < 0)
 			return -1;
 	}
-	return (int)syscall(SYS_close_range, n, ~0U, 0);
+	if (place_program(program_fd, n) < 0)
+		return -1;
+	return (int)syscall(SYS_close_range, n + (program_fd ? 1 : 0), ~0U, 0);
 }
 
 static int child_main(void *arg)
@@ -73,13 +86,16 @@ static int child_main(void *arg)
 		setsid();
 	if (s->keep_parent_signal)
 		prctl(PR_SET_PDEATHSIG, s->keep_parent_signal);
-	if (place_fds(s->fds, s->n_fds) < 0) {
+	if (place_fds(s->fds, s->n_fds, s->program_fd) < 0) {
 		a->errnum = errno;
 		_exit(127);
 	}
 	sigemptyset(&a->old_mask);
 	sigprocmask(SIG_SETMASK, &a->old_mask, NULL);
-	execve(s->path, s->argv, a->envp);
+	if (s->program_fd)
+		execveat((int)s->n_fds, "", s->argv, a->envp, AT_EMPTY_PATH);
+	else
+		execve(s->path, s->argv, a->envp);
 	a->errnum = errno;
 	_exit(127);
 }

@@ -15,6 +15,7 @@
 
 struct spawn {
 	const char *path;       /* absolute path of the program */
+	int program_fd;         /* its file, instead of @path; 0: by @path */
 	char *const *argv;      /* NULL-terminated */
 	char *const *envp;      /* NULL: a minimal environment (PATH only) */
 	const int *fds;         /* fds[i] becomes descriptor i of the program; -1: /dev/null for

@@ -56,6 +56,22 @@ static void a_program_that_does_not_exist_is_not_found(void **state)
 	assert_int_equal(fault_open_fds(), before);
 }
 
+static void a_program_is_started_from_its_file(void **state)
+{
+	OWN(fd) int file = open("/bin/ls", O_PATH | O_CLOEXEC);
+	char *argv[] = { (char *)(uintptr_t) "ls", (char *)(uintptr_t) "/proc/self/fd", NULL };
+	OWN(mem) char *out = NULL;
+
+	(void)state;
+	assert_ok(spawn_run(&(struct spawn) { .path = "/nonexistent",
+					      .program_fd = file,
+					      .argv = argv,
+					      .fds = nothing,
+					      .n_fds = 3 },
+			    &out));
+	assert_string_equal(out, "0\n1\n2\n3\n"); /* 3 is the folder */
+}
+
 static void the_program_has_exactly_the_descriptors_it_was_given(void **state)
 {
 	OWN(mem) char *out = NULL;
@@ -119,6 +135,7 @@ int main(void)
 		cmocka_unit_test(output_of_a_program_that_succeeds_is_returned),
 		cmocka_unit_test(a_program_that_fails_gives_its_last_line),
 		cmocka_unit_test(a_program_that_does_not_exist_is_not_found),
+		cmocka_unit_test(a_program_is_started_from_its_file),
 		cmocka_unit_test(the_program_has_exactly_the_descriptors_it_was_given),
 		cmocka_unit_test(descriptors_travel_with_messages),
 		cmocka_unit_test(a_socket_may_have_a_long_path),
