@@ -425,7 +425,7 @@ REPLIES = [
     ('GET', '/containers/json?all=1&size=1'), ('GET', '/containers/web/json?size=1'), ('GET', '/containers/web/top'),
     ('GET', '/containers/web/changes'), ('GET', '/containers/web/stats?stream=0&one-shot=1'),
     ('GET', '/containers/web/stats?stream=0'),
-    ('GET', '/images/json'), ('GET', '/images/busybox/json'), ('GET', '/images/busybox/history'), ('GET', '/images/search?term=x'),
+    ('GET', '/images/json'), ('GET', '/images/busybox/json'), ('GET', '/images/busybox/history'), ('POST', '/build/prune'),
     ('GET', '/volumes'), ('GET', '/networks'), ('GET', '/networks/bridge'),
     ('POST', '/containers/web/update'), ('POST', '/volumes/create'), ('POST', '/containers/prune'),
     ('POST', '/images/prune'), ('POST', '/volumes/prune'), ('POST', '/networks/prune'),

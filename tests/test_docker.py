@@ -66,6 +66,13 @@ def test_what_the_host_cannot_give_is_refused_when_it_is_made(cli, args, words):
     assert cli('ps', '-aq').out == ''
 
 
+def test_inspect_says_the_hostname_that_the_instance_has(cli):
+    cli('run', '-d', '--name', 'plain', 'busybox', 'sleep', '1000')
+    cli('run', '-d', '--name', 'named', '-h', 'here', 'busybox', 'sleep', '1000')
+    for name in ('plain', 'named'):
+        assert cli('inspect', '-f', '{{.Config.Hostname}}', name).out == cli('exec', name, 'hostname').out != ''
+
+
 def test_exec_does_not_make_a_missing_folder_to_work_in(cli):
     cli('run', '-d', '--name', 'there', '-w', '/made', 'busybox', 'sleep', '1000')
     assert cli('exec', 'there', 'pwd').out == '/made'

@@ -185,6 +185,22 @@ static json_t *hostel_object(const struct instance_view *v)
 	    (json_int_t)v->spec->net_ingress_bps);
 }
 
+/* The hostname that it has, also when nobody chose one; with another's network it is the other's.
+ */
+static json_t *config_object(const struct instance_view *v)
+{
+	const struct spec *s = v->spec;
+	json_t *j = docker_config(s);
+	bool own = !streq(s->network_mode, "host") &&
+		   !(s->network_mode && !strncmp(s->network_mode, "container:", 10));
+	char name[16];
+
+	snprintf(name, sizeof(name), "%.12s", v->id);
+	if (own && (!s->hostname || !*s->hostname))
+		jx_set_str(j, "Hostname", name);
+	return j;
+}
+
 json_t *docker_inspect(const struct instance_view *v, const struct docker_paths *paths)
 {
 	const struct spec *s = v->spec;
@@ -209,7 +225,7 @@ json_t *docker_inspect(const struct instance_view *v, const struct docker_paths 
 	json_object_set_new(j, "HostConfig", docker_host_config(s));
 	json_object_set_new(j, "GraphDriver", json_pack("{s:s, s:{}}", "Name", "overlay2", "Data"));
 	json_object_set_new(j, "Mounts", mount_points(s, paths));
-	json_object_set_new(j, "Config", docker_config(s));
+	json_object_set_new(j, "Config", config_object(v));
 	json_object_set_new(j, "NetworkSettings", network_settings(v));
 	json_object_set_new(j, "Hostel", hostel_object(v));
 	return j;

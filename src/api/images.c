@@ -191,12 +191,6 @@ struct err *img_list(struct call *c)
 	return NULL;
 }
 
-struct err *img_search(struct call *c)
-{
-	call_json(c, 200, json_array());
-	return NULL;
-}
-
 struct err *img_distribution(struct call *c)
 {
 	(void)c;

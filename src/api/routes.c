@@ -41,7 +41,7 @@ const struct route api_routes[] = {
 	{ "GET", "/exec/{id}/json", NO_BODY, exec_inspect },
 
 	{ "GET", "/images/json", NO_BODY, img_list },
-	{ "GET", "/images/search", NO_BODY, img_search },
+	{ "GET", "/images/search", NO_BODY, sys_unsupported },
 	{ "GET", "/images/get", NO_BODY, img_save },
 	{ "POST", "/images/create", RAW_BODY, img_create },
 	{ "POST", "/images/load", RAW_BODY, img_load },
@@ -55,7 +55,7 @@ const struct route api_routes[] = {
 	{ "GET", "/distribution/{name*}/json", NO_BODY, img_distribution },
 	{ "POST", "/commit", NO_BODY, sys_unsupported },
 	{ "POST", "/build", NO_BODY, sys_unsupported },
-	{ "POST", "/build/prune", NO_BODY, sys_unsupported },
+	{ "POST", "/build/prune", NO_BODY, sys_build_prune },
 	{ "POST", "/session", NO_BODY, sys_unsupported },
 
 	{ "GET", "/volumes", NO_BODY, vol_list },
