@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Life of an instance through the API: queue and holds, restart policies, waits, events, names, volumes."""
-import concurrent.futures, json, os, re, subprocess, threading, time
+import concurrent.futures, json, os, re, select, socket, subprocess, threading, time
 
 import pytest
 
@@ -364,3 +364,116 @@ def test_tags_are_short_and_the_last_one_deletes(new_hosteld, busybox_tar):
     assert d.api('GET', '/images/json').json == []
     wait_for(lambda: not os.listdir(d.root / 'layers/sha256') and not os.listdir(d.root / 'blobs/sha256') and
              not os.listdir(d.root / 'tmp'))
+
+
+# ---- update ----
+
+MBIT = 1000000
+
+
+def acked(s):
+    """Bytes that the peer has confirmed: tcpi_bytes_acked."""
+    return int.from_bytes(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)[120:128], 'little')
+
+
+def rates_of(server, seconds=1.5):
+    """Bits per second that an instance sends and receives, its shell loop being connected to `server`."""
+    s, _ = server.accept()
+    with s:
+        s.settimeout(30)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)
+        for _ in range(8):
+            s.recv(64 << 10)
+        got, t, end = 0, time.monotonic(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            got += len(s.recv(1 << 20))
+        out = got * 8 / (time.monotonic() - t)
+    s, _ = server.accept()
+    with s:
+        s.setblocking(False)
+        before, t, end = None, None, time.monotonic() + seconds + 0.5
+        while time.monotonic() < end:
+            select.select([], [s], [], 0.1)
+            try:
+                s.send(b'x' * 65536)
+            except BlockingIOError:
+                pass
+            if before is None and time.monotonic() > end - seconds:
+                before, t = acked(s), time.monotonic()
+        return out, (acked(s) - before) * 8 / (time.monotonic() - t)
+
+
+@pytest.fixture
+def rate_server(hosteld):
+    hosteld.ok('run', '--rm', 'busybox', 'true')
+    with socket.create_server((hosteld.api('GET', '/hostel/v1/info').json['gateway'], 0)) as s:
+        s.settimeout(120)
+        yield s
+
+
+def talker(server):
+    """A shell loop that sends as much as it can, then receives as much as it can."""
+    to = ' '.join(map(str, server.getsockname()))
+    return ['sh', '-c', f'while :; do nc {to} < /dev/zero; nc {to} > /dev/null; done']
+
+
+def hostel_part(d, name):
+    return d.api('GET', f'/containers/{name}/json').json['Hostel']
+
+
+def update_rates_and_measure(d, name, server):
+    assert rates_of(server) == pytest.approx((8 * MBIT, 24 * MBIT), rel=0.25)
+    d.ok('update', '--net-rate', '24mbit,8mbit', name)
+    assert (hostel_part(d, name)['NetEgressBps'], hostel_part(d, name)['NetIngressBps']) == (24 * MBIT, 8 * MBIT)
+    assert rates_of(server) == pytest.approx((24 * MBIT, 8 * MBIT), rel=0.25)
+
+
+def test_the_network_rate_of_a_running_container_is_changed_and_lifted(hosteld, rate_server):
+    hosteld.ok('run', '-d', '--init', '--name', 'net', '--net-rate', '8mbit,24mbit', 'busybox', *talker(rate_server))
+    update_rates_and_measure(hosteld, 'net', rate_server)
+    crash(hosteld)
+    hosteld.ok('update', '--net-rate', '0', 'net')
+    out, into = rates_of(rate_server)
+    assert out > 40 * MBIT and into > 40 * MBIT
+    j = hosteld.api('GET', '/containers/net/json').json
+    assert j['Config']['Labels']['hostel.net-rate'] == '0'
+    assert (j['Hostel']['NetEgressBps'], j['Hostel']['NetIngressBps']) == (0, 0)
+
+
+def test_the_network_rate_of_a_stopped_container_holds_at_its_next_start(hosteld, rate_server):
+    hosteld.ok('create', '--name', 'net', '--net-rate', '100mbit', 'busybox', *talker(rate_server))
+    hosteld.ok('update', '--net-rate', '8mbit,24mbit', 'net')
+    hosteld.ok('start', 'net')
+    assert rates_of(rate_server) == pytest.approx((8 * MBIT, 24 * MBIT), rel=0.25)
+
+
+@pytest.mark.parametrize('network', ['none', 'host'])
+def test_a_rate_without_a_link_of_its_own_is_refused_by_name(hosteld, network):
+    hosteld.ok('run', '-d', '--name', 'net', '--network', network, *SLEEP)
+    p = hosteld.hostel('update', '--net-rate', '8mbit', 'net')
+    assert p.returncode and f'--net-rate needs a network of its own, not {network}' in p.err, p.err
+    assert hostel_part(hosteld, 'net')['NetEgressBps'] == 0
+
+
+@pytest.mark.parametrize('rate', ['fast', '-1mbit', '8mbit,', ''])
+def test_a_bad_rate_is_refused(hosteld, rate):
+    hosteld.ok('create', '--name', 'net', *SLEEP)
+    assert hosteld.api('POST', '/containers/net/update', {'NetRate': rate}).status == 400
+    assert hosteld.api('POST', '/containers/net/update', {'NetRate': 5}).status == 400
+
+
+def test_an_update_takes_only_what_is_free(tight):
+    tight.ok('run', '-d', '--name', 'db', '-m', '600m', *SLEEP)
+    tight.ok('run', '-d', '--name', 'web', '-m', '300m', *SLEEP)
+    p = tight.hostel('update', '-m', '500m', 'web')
+    assert p.returncode and 'memory: needs 200 MiB more, 124 MiB free' in p.err
+    assert tight.api('GET', '/containers/web/json').json['HostConfig']['Memory'] == 300 << 20
+    tight.ok('update', '-m', '400m', 'web')
+    assert resources(tight)['R_free']['memory_bytes'] == 24 << 20
+    tight.ok('update', '-m', '100m', 'db')
+    created(tight, 'waits', {'hostel.queue': 'wait'}, Memory=900 << 20)
+    assert tight.api('POST', '/containers/waits/start').status == 204
+    p = tight.hostel('update', '-m', '3g', 'waits')
+    assert p.returncode and 'memory: needs 3 GiB, this host has 1 GiB' in p.err
+    tight.ok('update', '-m', '500m', 'waits')
+    wait_for(lambda: state(tight, 'waits')['Running'])

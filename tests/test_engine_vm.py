@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """VMs through the engine: recovery, death of the monitor, numbers, queue beside containers."""
-import os, signal, time
+import os, signal, socket, time
 
 import pytest
 
 from conftest import CACHE, ROOT, run
+from test_engine import talker, update_rates_and_measure
 from test_recovery import crash, is_gone, state, wait_for
 
 
@@ -82,3 +83,36 @@ def test_a_vm_declares_and_its_overhead_is_measured(vms):
 def test_exit_codes_and_127_of_a_vm(vms):
     assert vms.hostel('run', '--rm', '--vm', 'busybox', 'sh', '-c', 'exit 42').returncode == 42
     assert vms.hostel('run', '--rm', '--vm', 'busybox', 'nosuch').returncode == 127
+
+
+def test_what_a_running_vm_can_change_and_what_it_cannot(vms):
+    with_rates = ['--net-rate', '8mbit,24mbit']
+    vms.ok('run', '--rm', 'busybox', 'true')
+    with socket.create_server((vms.api('GET', '/hostel/v1/info').json['gateway'], 0)) as server:
+        server.settimeout(120)
+        vms.ok('run', '-d', '--vm', '--name', 'vm', '-m', '256m', *with_rates, 'busybox', *talker(server))
+        update_rates_and_measure(vms, 'vm', server)
+    id = vms.api('GET', '/containers/vm/json').json['Id']
+    group = lambda what: cgroup_file(vms, id, what)
+    memory = group('memory.limit_in_bytes')
+    vms.ok('update', '--cpus', '0.5', 'vm')
+    assert (group('cpu.cfs_quota_us'), group('cpu.cfs_period_us')) == ('50000', '100000')
+    assert group('memory.limit_in_bytes') == memory
+    for option, words in (('-m=512m', 'the memory of a running VM cannot be changed'),
+                          ('--cpus=2', 'the vcpus of a running VM cannot be changed; it has 1'),
+                          ('--pids-limit=50', 'a VM cannot have --pids-limit')):
+        p = vms.hostel('update', option, 'vm')
+        assert p.returncode and words in p.err, p.err
+    vms.ok('stop', '-t', '1', 'vm', timeout=60)
+    vms.ok('update', '-m', '384m', '--cpus', '2', 'vm')
+    host = vms.api('GET', '/containers/vm/json').json['HostConfig']
+    assert (host['Memory'], host['NanoCpus']) == (384 << 20, 2000000000)
+
+
+def cgroup_file(d, id, name):
+    """Of the instance's cgroup, by its v1 name; skips on a v2 host."""
+    controller = name.split('.')[0]
+    path = f'/sys/fs/cgroup/{controller}/{d.cgroup}/{id}/{name}'
+    if not os.path.exists(path):
+        pytest.skip('cgroup v2')
+    return open(path).read().strip()

@@ -407,6 +407,24 @@ struct err *ctr_rename(struct call *c)
 	return NULL;
 }
 
+/* hostel's own member "NetRate", as --net-rate writes it, beside Docker's. */
+static struct err *add_rates(json_t *update)
+{
+	const json_t *rate = json_object_get(update, "NetRate");
+	int64_t egress, ingress;
+
+	json_object_del(update, "NetEgressBps");
+	json_object_del(update, "NetIngressBps");
+	if (!rate)
+		return NULL;
+	if (!json_is_string(rate))
+		return err_new(ERR_INVALID, "NetRate: expected a string");
+	TRY_MSG(docker_net_rate_read(json_string_value(rate), &egress, &ingress), "NetRate");
+	json_object_set_new(update, "NetEgressBps", json_integer(egress));
+	json_object_set_new(update, "NetIngressBps", json_integer(ingress));
+	return NULL;
+}
+
 struct err *ctr_update(struct call *c)
 {
 	OWN(strv) struct strv warnings = { 0 };
@@ -420,6 +438,7 @@ struct err *ctr_update(struct call *c)
 	/* The body is part of a HostConfig: its types and ranges are checked as one. */
 	as_host = json_pack("{s:O}", "HostConfig", c->body);
 	TRY(docker_spec_read(NULL, as_host, &checked));
+	TRY(add_rates(c->body));
 	TRY(engine_update(c->api->engine, i, c->body, &warnings));
 	call_json(c, 200, json_pack("{s:o}", "Warnings", jx_from_strv(&warnings)));
 	return NULL;

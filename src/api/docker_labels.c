@@ -29,7 +29,7 @@ static struct err *read_rate(const char *text, size_t len, int64_t *ret)
 	if (__builtin_mul_overflow(milli, factor, ret))
 		return err_new(ERR_INVALID, "rate \"%s\" is too large", text);
 	*ret /= 1000;
-	return *ret > 0 ? NULL : err_new(ERR_INVALID, "rate \"%s\" must be above 0", text);
+	return *ret >= 0 ? NULL : err_new(ERR_INVALID, "rate \"%s\" is negative", text);
 }
 
 struct err *docker_net_rate_read(const char *text, int64_t *ret_egress, int64_t *ret_ingress)

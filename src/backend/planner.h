@@ -23,7 +23,7 @@
 /* What the engine decided for the host half. Borrowed; NULL and 0 mean that there is none. */
 struct host_facts {
 	const char *state_dir;                /* instances/ID */
-	int64_t memory_bytes;                 /* R_i: of the guest */
+	int64_t memory_bytes;                 /* R_i: of the guest; 0: not to be changed */
 	int64_t manage_bytes;                 /* M_i: beyond it */
 	int64_t cpu_milli;                    /* R_i */
 	const char *kernel, *initrd, *append; /* bundle or the user's; NULL: boots its disk */

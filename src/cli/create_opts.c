@@ -598,7 +598,7 @@ static const struct opt rows[] = {
 	  .apply = apply_read_iops },
 	{ "device-write-iops", 0, OPT_LIST, "DEVICE:RATE", "Limit writes per second",
 	  .apply = apply_write_iops },
-	{ "net-rate", 0, OPT_TEXT, "OUT[,IN]", "Limit network traffic, 100mbit,50mbit",
+	{ "net-rate", 0, OPT_TEXT, "OUT[,IN]", "Limit network traffic, 100mbit,50mbit; 0: no limit",
 	  .apply = apply_net_rate },
 	{ "gpus", 0, OPT_TEXT, "WHICH", "Refused: GPUs cannot be given yet", .apply = apply_gpus },
 	/* queue */
@@ -667,6 +667,8 @@ static const struct opt update_rows[] = {
 	{ "cpuset-mems", 0, OPT_TEXT, "LIST", "Only these memory nodes", H "CpusetMems" },
 	{ "pids-limit", 0, OPT_INT, "N", "Processes and threads; -1: no limit", H "PidsLimit" },
 	{ "blkio-weight", 0, OPT_INT, "10-1000", "Disk weight against others", H "BlkioWeight" },
+	{ "net-rate", 0, OPT_TEXT, "OUT[,IN]", "Limit network traffic, 100mbit,50mbit; 0: no limit",
+	  H "NetRate" },
 	{ "restart", 0, OPT_TEXT, "POLICY", "no, on-failure[:N], always, unless-stopped",
 	  .apply = apply_restart },
 };

@@ -153,7 +153,7 @@ static struct err *parse_rate(const char *text, size_t len, int64_t *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (strcasecmp(copy + digits, units[i].unit))
 			continue;
-		TRY(num_parse_i64(number, 1, INT64_MAX / 1000000000, &n));
+		TRY(num_parse_i64(number, 0, INT64_MAX / 1000000000, &n));
 		*ret = n * units[i].bits;
 		return NULL;
 	}
@@ -198,7 +198,7 @@ static const struct opt rows[] = {
 	{ "publish", 'p', OPT_LIST, "[IP:][HOST:]PORT[/udp]", "Publish a port",
 	  .apply = apply_publish },
 	{ "mac-address", 0, OPT_TEXT, "MAC", "Its MAC address", "mac_address" },
-	{ "net-rate", 0, OPT_TEXT, "OUT[,IN]", "Limit network traffic, 100mbit,50mbit",
+	{ "net-rate", 0, OPT_TEXT, "OUT[,IN]", "Limit network traffic, 100mbit,50mbit; 0: no limit",
 	  .apply = apply_net_rate },
 	{ "label", 'l', OPT_MAP, "KEY=VALUE", "Attach a label", "labels" },
 	{ "restart", 0, OPT_TEXT, "POLICY", "no, on-failure[:N], always, unless-stopped",

@@ -124,6 +124,7 @@ struct instance {
 	char address[NET_ADDRESS_TEXT], mac[NET_MAC_TEXT];
 	struct spec_port *ports; /* as published; strings owned */
 	size_t n_ports;
+	int vcpus;              /* of its machine, in this start; 0: none */
 	int64_t manage_bytes;   /* M_i: estimated, then measured */
 	struct account account; /* of this start; wall clock */
 	char *net_join;         /* id whose network it shares */
@@ -141,6 +142,7 @@ struct instance {
 	bool stop_asked;    /* `stop`: tell so when it ended */
 	bool is_recovered;  /* its shim has not said HELLO to this daemon yet */
 	bool is_over;       /* this run's end was noted: what its shim still says is old */
+	bool is_updated;    /* `update` after its plan was written: to be done when it is up */
 	bool requeue;       /* recovery: back into the queue when it is undone */
 	pid_t shim_pid;
 	char *undo_note;    /* why it is being undone */
@@ -465,6 +467,11 @@ void exits_again(struct instance *i, int64_t delay_ns);
 void exits_back_off(struct instance *i, int64_t delay_ns);
 /** exits_at_boot() - the host was restarted: policies say what runs again */
 void exits_at_boot(struct instance *i);
+
+/* ---- update.c ---- */
+
+/** update_started() - it runs: what was changed while it started holds now */
+void update_started(struct instance *i);
 
 /* ---- stop.c, remove.c, streams.c, exec.c ---- */
 

@@ -262,6 +262,7 @@ static const struct json_field run_fields[] = {
 	F("started_ns", JF_I64, started_ns),
 	F("finished_ns", JF_I64, finished_ns),
 	F("manage_bytes", JF_I64, manage_bytes),
+	F("vcpus", JF_INT, vcpus),
 	F("arrival_ns", JF_I64, account.arrival_ns),
 	F("admission_ns", JF_I64, account.admission_ns),
 	F("start_ns", JF_I64, account.start_ns),

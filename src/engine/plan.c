@@ -301,6 +301,7 @@ static struct err *plan_host(struct draft *d, json_t **ret)
 	json_object_set_new(host, "resources", part);
 	if (planner->machine) {
 		TRY(planner->machine(i->spec, &facts, &part));
+		i->vcpus = (int)jx_int(part, "vcpus", 0);
 		json_object_set_new(host, "vm", part);
 	}
 	*ret = json_incref(host);
@@ -368,6 +369,7 @@ struct err *plan_write(struct instance *i)
 	OWN(mem) char *text = NULL;
 	json_t *part;
 
+	i->is_updated = false;
 	draft_init(&d, i);
 	TRY(join_all(&d));
 	TRY(find_sources(&d));

@@ -369,6 +369,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	i->ever_ran = true;
 	i->oom = false;
 	i->exit_code = 0;
+	update_started(i);
 	instance_emit(i, "start", NULL);
 	if (i->restart_event)
 		instance_emit(i, "restart", NULL);

@@ -5,7 +5,9 @@
 #include "backend/resources.h"
 #include "engine/engine_int.h"
 #include "json/fields.h"
+#include "net/net.h"
 #include "sys/cgroup.h"
+#include "util/log.h"
 #include "util/mem.h"
 
 #define F(json, type, member) JSON_FIELD(struct spec, json, type, member)
@@ -21,6 +23,12 @@ static const struct json_field fields[] = {
 	F("CpusetMems", JF_STR, cpuset_mems),
 	F("PidsLimit", JF_I64, pids_limit),
 	F("BlkioWeight", JF_I64, blkio_weight),
+};
+
+/* hostel's own, always as wished: 0 lifts a limit. */
+static const struct json_field rates[] = {
+	F("NetEgressBps", JF_I64, net_egress_bps),
+	F("NetIngressBps", JF_I64, net_ingress_bps),
 };
 
 static const char *const policies[] = {
@@ -62,6 +70,15 @@ static struct err *read_policy(struct spec *s, const json_t *policy)
 	return err_new(ERR_INVALID, "invalid restart policy: unknown policy '%.64s'", name);
 }
 
+/* The label that said it at first says what holds now. */
+static void label_rate(struct spec *s, const json_t *update)
+{
+	const char *text = jx_str(update, "NetRate", NULL);
+
+	if (text && strmap_get(&s->labels, "hostel.net-rate"))
+		strmap_set(&s->labels, "hostel.net-rate", text);
+}
+
 static struct err *updated(const struct instance *i, const json_t *update, struct spec **ret)
 {
 	OWN(json) json_t *said = said_only(update);
@@ -71,6 +88,8 @@ static struct err *updated(const struct instance *i, const json_t *update, struc
 
 	TRY(spec_from_json(old, &s));
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), said, s));
+	TRY(json_read_fields(rates, ARRAY_SIZE(rates), update, s));
+	label_rate(s, update);
 	nano = jx_int(said, "NanoCpus", jx_int(said, "NanoCPUs", 0));
 	if (nano)
 		s->cpu_milli = nano / 1000000;
@@ -85,11 +104,10 @@ static struct err *updated(const struct instance *i, const json_t *update, struc
 	return NULL;
 }
 
-/* To the cgroup, as a start would set them. */
+/* To the cgroup, as a start would set them; a VM's memory stays as it is. */
 static struct err *apply(const struct instance *i, const struct spec *s)
 {
-	const struct host_facts f = { .memory_bytes = spec_demand_memory_bytes(s),
-				      .manage_bytes = i->manage_bytes };
+	const struct host_facts f = { .memory_bytes = 0 };
 	OWN(mem) char *path = instance_cgroup(i);
 	OWN(resources) struct resources r = { 0 };
 	OWN(json) json_t *j = NULL;
@@ -109,13 +127,96 @@ static bool same_limits(const struct spec *a, const struct spec *b)
 	       streq(a->cpuset_cpus, b->cpuset_cpus) && streq(a->cpuset_mems, b->cpuset_mems);
 }
 
+static bool same_rates(const struct spec *a, const struct spec *b)
+{
+	return a->net_egress_bps == b->net_egress_bps && a->net_ingress_bps == b->net_ingress_bps;
+}
+
+static struct err *apply_rates(const struct instance *i, const struct spec *s)
+{
+	struct net_link l = { .egress_bps = s->net_egress_bps, .ingress_bps = s->net_ingress_bps };
+
+	net_ifname(i->id, l.host_ifname);
+	return net_set_rates(&l);
+}
+
+/* What a guest was given at its boot stays with it. */
+static struct err *check_running_vm(const struct instance *i, const struct spec *s)
+{
+	const struct spec *old = i->spec;
+	int64_t milli = spec_demand_cpu_milli(s);
+
+	if (!spec_is_vm(s))
+		return NULL;
+	if (s->memory_bytes != old->memory_bytes ||
+	    s->memory_reservation_bytes != old->memory_reservation_bytes ||
+	    s->memory_swap_bytes != old->memory_swap_bytes)
+		return err_new(ERR_UNSUPPORTED, "the memory of a running VM cannot be changed");
+	if (s->pids_limit != old->pids_limit)
+		return err_new(ERR_UNSUPPORTED, "a VM cannot have --pids-limit");
+	if (i->vcpus && milli > i->vcpus * INT64_C(1000))
+		return err_new(ERR_UNSUPPORTED,
+			       "the vcpus of a running VM cannot be changed; it has %d", i->vcpus);
+	return NULL;
+}
+
 static struct err *apply_running(struct instance *i, const struct spec *s)
 {
-	if (i->state != INST_RUNNING || same_limits(i->spec, s))
+	bool new_rates = !same_rates(i->spec, s);
+	struct err *err = NULL;
+
+	if (i->state != INST_RUNNING)
 		return NULL;
-	if (spec_is_vm(s) && s->memory_bytes != i->spec->memory_bytes)
-		return err_new(ERR_UNSUPPORTED, "the memory of a running VM cannot be changed");
-	return apply(i, s);
+	TRY(check_running_vm(i, s));
+	if (new_rates)
+		TRY_MSG(apply_rates(i, s), "--net-rate");
+	if (!same_limits(i->spec, s))
+		err = apply(i, s);
+	if (err && new_rates)
+		err_free(apply_rates(i, i->spec));
+	return err;
+}
+
+/* Its plan was written before the change. */
+void update_started(struct instance *i)
+{
+	OWN(err) struct err *err = NULL;
+
+	if (!i->is_updated)
+		return;
+	i->is_updated = false;
+	err = apply(i, i->spec);
+	if (!err && spec_is_bridged(i->spec))
+		err = apply_rates(i, i->spec);
+	if (err)
+		log_warn("%.12s: update while it started: %s", i->id, err_text(err));
+}
+
+/* What it would hold more must be there; what waits must fit the host at all. */
+static struct err *check_growth(struct instance *i, struct spec *s)
+{
+	struct spec *old = i->spec;
+	struct amounts held, left;
+	struct sched_job job;
+
+	i->spec = s;
+	job = queue_job(i);
+	i->spec = old;
+	if (instance_is_waiting(i))
+		return sched_check(i->e->sched, &job);
+	if (!sched_held(i->e->sched, i->id, &held))
+		return NULL;
+	sched_totals(i->e->sched, NULL, NULL, NULL, &left);
+	for (enum resource r = 0; r < RES_COUNT; r++) {
+		int64_t more = job.demand.v[r] - held.v[r];
+		char needs[32], has[32];
+
+		if (r != RES_MANAGE && more > 0 && more > left.v[r])
+			return err_new(ERR_LIMIT, "%s: needs %s more, %s free",
+				       sched_resource_name(r), sched_amount_text(r, more, needs),
+				       sched_amount_text(r, left.v[r], has));
+	}
+	return NULL;
 }
 
 struct err *engine_update(struct engine *e, struct instance *i, const json_t *update,
@@ -126,12 +227,14 @@ struct err *engine_update(struct engine *e, struct instance *i, const json_t *up
 	struct spec *old;
 
 	TRY(updated(i, update, &s));
+	TRY_MSG(check_growth(i, s), "Cannot update container %s", i->id);
 	TRY_MSG(apply_running(i, s), "Cannot update container %s", i->id);
 	old = i->spec;
 	i->spec = TAKE(s);
 	spec_free(old);
 	job = queue_job(i);
 	sched_resize(e->sched, i->id, &job);
+	i->is_updated |= i->state == INST_STARTING;
 	i->spec_dirty = true;
 	instance_touch(i);
 	engine_queue_dirty(e);

@@ -94,6 +94,12 @@ static struct err *check_cpu(const struct spec *s)
 	return NULL;
 }
 
+static bool has_no_link(const char *mode)
+{
+	return mode &&
+	       (!strcmp(mode, "none") || !strcmp(mode, "host") || !strncmp(mode, "container:", 10));
+}
+
 static struct err *check_rates(const struct spec *s)
 {
 	if (s->disk_bytes < 0 || (s->disk_bytes && s->disk_bytes < (8 << 20)))
@@ -104,6 +110,9 @@ static struct err *check_rates(const struct spec *s)
 		return err_new(ERR_INVALID, "--pids-limit must be -1 or more");
 	if (s->net_egress_bps < 0 || s->net_ingress_bps < 0)
 		return err_new(ERR_INVALID, "--net-rate must not be negative");
+	if ((s->net_egress_bps || s->net_ingress_bps) && has_no_link(s->network_mode))
+		return err_new(ERR_INVALID, "--net-rate needs a network of its own, not %s",
+			       s->network_mode);
 	if (s->oom_score_adj < -1000 || s->oom_score_adj > 1000)
 		return err_new(ERR_INVALID,
 			       "Invalid value %d, range for oom score adj is "
@@ -216,6 +225,7 @@ static struct err *check_vm(const struct spec *s)
 		{ s->n_devices > 0, "--device" },
 		{ s->n_throttles > 0 && s->kind == SPEC_MACHINE, "--device-read-bps and kin" },
 		{ s->gpus != 0, "--gpus" },
+		{ s->pids_limit > 0, "--pids-limit" },
 	};
 
 	if (!spec_is_vm(s))

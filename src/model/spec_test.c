@@ -112,6 +112,18 @@ static void break_vm_network(struct spec *s)
 	str_set(&s->network_mode, "host");
 }
 
+static void break_vm_pids(struct spec *s)
+{
+	s->kind = SPEC_MACHINE;
+	s->pids_limit = 9;
+}
+
+static void break_rate(struct spec *s)
+{
+	s->net_ingress_bps = 1000;
+	str_set(&s->network_mode, "none");
+}
+
 static void break_log(struct spec *s)
 {
 	str_set(&s->log_driver, "syslog");
@@ -146,6 +158,8 @@ static void what_contradicts_itself_is_refused_in_one_line(void **state)
 		{ break_remove, "restart policy" },
 		{ break_workdir, "absolute path" },
 		{ break_vm_network, "a VM cannot have --network host" },
+		{ break_vm_pids, "a VM cannot have --pids-limit" },
+		{ break_rate, "--net-rate needs a network of its own, not none" },
 		{ break_log, "no log driver named 'syslog'" },
 		{ break_log_opt, "unknown log opt 'colour'" },
 		{ break_log_size, "max-size" },

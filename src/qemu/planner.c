@@ -10,12 +10,13 @@
 /* The cgroup holds QEMU: the guest's memory and what managing costs; processes are the guest's. */
 static struct err *host_resources(const struct spec *s, const struct host_facts *f, json_t **ret)
 {
+	int64_t limit = f->memory_bytes + f->manage_bytes;
 	OWN(json) json_t *r = NULL;
 
 	TRY(resources_from_spec(s, &r));
-	json_object_set_new(
-	    r, "memory",
-	    json_pack("{s:I}", "limit", (json_int_t)(f->memory_bytes + f->manage_bytes)));
+	json_object_del(r, "memory");
+	if (f->memory_bytes)
+		json_object_set_new(r, "memory", json_pack("{s:I}", "limit", (json_int_t)limit));
 	json_object_del(r, "pids");
 	*ret = json_incref(r);
 	return NULL;

@@ -34,8 +34,8 @@ static void the_cgroup_holds_guest_and_monitor(void **state)
 	s->pids_limit = 9; /* the guest's */
 	assert_ok(qemu_host_planner.resources(s, &facts, &r));
 	text = jx_text(r);
-	assert_string_equal(text, "{\"memory\":{\"limit\":641728512},"
-				  "\"cpu\":{\"quota\":50000,\"period\":100000}}");
+	assert_string_equal(text, "{\"cpu\":{\"quota\":50000,\"period\":100000},"
+				  "\"memory\":{\"limit\":641728512}}");
 }
 
 static void an_image_vm_boots_what_the_engine_found(void **state)
