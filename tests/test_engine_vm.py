@@ -71,6 +71,27 @@ def test_a_killed_monitor_is_told_as_such(vms):
     assert is_gone(pid)
 
 
+def test_limits_inside_a_vm_are_those_of_a_container(vms):
+    for vm in ([], ['--vm']):
+        p = vms.hostel('run', '--rm', *vm, '-m', '256m', '--pids-limit', '10', 'busybox', 'sh', '-c',
+                       'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1 & done; wait', timeout=120)
+        assert "can't fork: Resource temporarily unavailable" in p.err, vm
+        assert vms.hostel('run', '--name', 'oom', *vm, '-m', '256m', 'busybox', 'sh', '-c',
+                          'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done', timeout=120).returncode == 137
+        s = state(vms, 'oom')
+        assert s['OOMKilled'] and 'killed sh (main process)' in s['Error'] and '256 MiB' in s['Error'] \
+            and 'raise it with --memory' in s['Error'], s
+        vms.ok('rm', 'oom')
+
+
+def test_init_collects_orphans_in_both_kinds(vms):
+    for vm in ([], ['--vm']):
+        out = vms.ok('run', '--rm', *vm, '-m', '256m', '--init', 'busybox', 'sh', '-c',
+                     'sh -c "sleep 0.1 & exit 0"; sleep 1; tr "\\0" " " < /proc/1/cmdline; echo; cat /proc/[0-9]*/stat | cut -d " " -f 3',
+                     timeout=120)
+        assert out.startswith('/sbin/docker-init -- sh -c') and 'Z' not in out.splitlines()[1:], out
+
+
 def test_a_vm_declares_and_its_overhead_is_measured(vms):
     vms.ok('run', '-d', '--vm', '--name', 'vm', '-m', '256m', 'busybox', 'sleep', '1000')
     holder = lambda: [h for h in vms.api('GET', '/hostel/v1/resources').json['holders'] if h['name'] == 'vm'][0]

@@ -11,6 +11,7 @@
 
 #include "guest/early.h"
 #include "guest/guest.h"
+#include "sys/reaper.h"
 #include "util/log.h"
 
 static struct err *start(int *ret_port, int *ret_initramfs)
@@ -49,6 +50,9 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && !strcmp(argv[1], "pause"))
 		return pause_forever();
+	/* "/sbin/docker-init -- PROGRAM", bound there by guest/boot.c. */
+	if (argc > 2 && !strcmp(argv[1], "--"))
+		return reaper_run(argv + 2, "docker-init");
 	if (getpid() != 1) {
 		fputs("hostel-guest is the first process of a VM; it does nothing elsewhere\n",
 		      stderr);

@@ -59,7 +59,7 @@ enum agent_type {
 	AGENT_STARTED = 11, /* guest: u32 pid inside */
 	AGENT_FAILED = 12,  /* guest: u32 enum err_kind, text */
 	AGENT_EXITED = 13,  /* guest: u32 code, u32 flags */
-	AGENT_OOM = 14,     /* guest: something was killed for memory */
+	AGENT_OOM = 14,     /* guest: u32 0, text: who was killed for memory, before its EXITED */
 	AGENT_ANSWER = 15,  /* guest: u32 enum err_kind or AGENT_DONE, text */
 	AGENT_BYE = 16,     /* guest: nothing runs, all is on disk */
 	AGENT_TIME = 17,    /* host: u64 wall clock in ns, to set the guest's */

@@ -151,6 +151,11 @@ static struct err *linux_json(const struct spec *s, const struct guest_facts *in
 		TRY(plan_devices(s, lin, resources));
 		if (in->cgroup)
 			jx_set_str(lin, "cgroupsPath", in->cgroup);
+	} else if (s->pids_limit > 0) {
+		/* Processes are the guest's: its own kernel counts them. */
+		json_object_set_new(
+		    lin, "resources",
+		    json_pack("{s:{s:I}}", "pids", "limit", (json_int_t)s->pids_limit));
 	}
 	json_object_set(oci, "linux", lin);
 	return NULL;

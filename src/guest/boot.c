@@ -13,7 +13,9 @@
 #include "util/fd.h"
 #include "util/mem.h"
 
-#define BPF_PATH GUEST_STATE "/seccomp.bpf"
+#define BPF_PATH    GUEST_STATE "/seccomp.bpf"
+#define INIT_PATH   GUEST_STATE "/docker-init"
+#define INIT_INSIDE "/sbin/docker-init"
 
 /* Of a VM without an image: everything is allowed in it, it is walled off as a whole. */
 static const char idle_oci[] =
@@ -95,6 +97,24 @@ static void bind_files(json_t *oci, const json_t *files)
 	}
 }
 
+/* hostel-guest is the --init too. */
+static bool wants_init(const json_t *oci)
+{
+	const json_t *args = json_object_get(json_object_get(oci, "process"), "args");
+	const char *first = json_string_value(json_array_get(args, 0));
+
+	return first && !strcmp(first, INIT_INSIDE);
+}
+
+static void bind_init(json_t *oci)
+{
+	if (wants_init(oci))
+		json_array_append_new(json_object_get(oci, "mounts"),
+				      json_pack("{s:s,s:s,s:s,s:[s,s]}", "destination", INIT_INSIDE,
+						"type", "bind", "source", INIT_PATH, "options",
+						"bind", "ro"));
+}
+
 static json_t *rootfs_of(bool is_image)
 {
 	if (!is_image)
@@ -129,6 +149,7 @@ struct err *guest_plan(const json_t *doc, json_t **ret, struct str *ret_bpf)
 	TRY(oci_of(from, is_image, &oci));
 	set_namespaces(oci);
 	bind_files(oci, json_object_get(from, "files"));
+	bind_init(oci);
 	guest = json_pack("{s:o,s:s,s:O*}", "oci", oci, "user", jx_str(from, "user", ""), "groups",
 			  json_object_get(from, "groups"));
 	if (bpf.len)
@@ -196,16 +217,9 @@ struct err *guest_boot(const json_t *doc)
 	TRY(write_files(json_object_get(guest, "files")));
 	if (bpf.len)
 		TRY(fd_write_file(AT_FDCWD, BPF_PATH, bpf.buf, bpf.len, 0600));
+	if (wants_init(json_object_get(guest, "oci")))
+		TRY(guest_copy_file("/proc/self/exe", INIT_PATH, 0755));
 	TRY(set_names(json_object_get(guest, "oci"), jx_str(doc, "name", NULL)));
 	TRY_MSG(set_network(json_object_get(guest, "net")), "network");
 	return jx_save(AT_FDCWD, GUEST_STATE "/plan.json", plan, 0600);
-}
-
-int64_t guest_oom_kills(void)
-{
-	OWN(mem) char *text = NULL;
-	OWN(err) struct err *e = fd_read_file(AT_FDCWD, "/proc/vmstat", 64 * 1024, &text);
-	const char *at = e ? NULL : strstr(text, "\noom_kill ");
-
-	return at ? strtoll(at + strlen("\noom_kill "), NULL, 10) : 0;
 }

@@ -9,6 +9,7 @@
  *	{ "guest": { the plan's guest half (model/plan.h) },
  *	  "name": "web",                      host name where the half above has none
  *	  "image": true, "readonly": false,   is there an image to mount?
+ *	  "memory_bytes": 268435456,          that the VM has, for errors
  *	  "seccomp": "hex digits of the BPF" }
  *
  * From it comes GUEST_STATE/plan.json, a plan of a container whose host is this VM: ctr's
@@ -33,8 +34,5 @@ struct err *guest_plan(const json_t *doc, json_t **ret, struct str *ret_bpf) MUS
 
 /** guest_boot() - disks, files, host name, network, and the plan in GUEST_STATE */
 struct err *guest_boot(const json_t *doc) MUST_USE;
-
-/** guest_oom_kills() - how many processes the kernel has killed for memory so far */
-int64_t guest_oom_kills(void);
 
 #endif

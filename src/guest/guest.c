@@ -15,10 +15,13 @@
 #include "ctr/payload.h"
 #include "guest/boot.h"
 #include "guest/early.h"
+#include "guest/oom.h"
+#include "guest/pids.h"
 #include "guest/root.h"
 #include "guest/stats.h"
 #include "util/fd.h"
 #include "util/mem.h"
+#include "util/num.h"
 
 #define TIDY_NS 3000000000ll
 
@@ -41,8 +44,10 @@ struct guest {
 	struct payload_host host;
 	struct payload *payload; /* ctr's */
 	bool is_done;
-	int64_t oom_kills;
-	int initramfs; /* what is left of it; -1: nothing */
+	struct guest_oom oom;
+	int64_t memory_bytes; /* that the host gave it; 0: not said */
+	int pids;             /* guest/pids.h; -1: no limit */
+	int initramfs;        /* what is left of it; -1: nothing */
 	struct poll_timer *tidy;
 };
 
@@ -150,23 +155,30 @@ static void finish(struct guest *g, int code, uint32_t flags)
 	g->is_done = true;
 }
 
-static bool oom_happened(struct guest *g)
+/* For people, who read it on the host. */
+static void send_oom(struct session *s, const char *which)
 {
-	int64_t now = guest_oom_kills();
-	bool yes = now > g->oom_kills;
+	const struct guest *g = s->guest;
+	char size[24];
+	OWN(mem)
+	char *limit = g->memory_bytes ? xasprintf(" of %s", num_bytes_text(g->memory_bytes, size))
+				      : xstrdup("");
+	OWN(mem)
+	char *text = xasprintf("out of memory: the VM's kernel killed %s%s at the memory%s that "
+			       "the VM has; raise it with --memory",
+			       *g->oom.victim ? g->oom.victim : "a process", which, limit);
 
-	g->oom_kills = now;
-	return yes;
+	agent_port_send_text(g->port, AGENT_OOM, s->id, 0, text);
 }
 
 static void send_exited(struct session *s, int code)
 {
 	struct guest *g = s->guest;
-	bool oom = code == 128 + SIGKILL && oom_happened(g);
+	bool oom = code == 128 + SIGKILL && guest_oom_happened(&g->oom);
 	uint8_t body[8];
 
 	if (oom)
-		agent_port_send(g->port, AGENT_OOM, AGENT_IN, s->id, NULL, 0);
+		send_oom(s, s->id ? "" : " (main process)");
 	s->is_over = true;
 	if (!s->id) {
 		finish(g, code, oom ? AGENT_EXITED_OOM : 0);
@@ -227,22 +239,33 @@ static void on_event(void *arg, const struct payload_event *ev)
 		send_exited(s, ev->code);
 		return;
 	case PAYLOAD_OOM:
-		agent_port_send(g->port, AGENT_OOM, AGENT_IN, 0, NULL, 0);
-		return;
+		return; /* ctr sees no cgroup here; the VM's kernel is asked at the end */
 	}
 }
 
 /* ---- starts ---- */
+
+static struct err *limit_pids(struct guest *g, const json_t *doc)
+{
+	const json_t *oci = json_object_get(json_object_get(doc, "guest"), "oci");
+	const json_t *resources = json_object_get(json_object_get(oci, "linux"), "resources");
+	int64_t limit = jx_int(json_object_get(resources, "pids"), "limit", 0);
+
+	return limit > 0 ? guest_pids_make(limit, &g->pids) : NULL;
+}
 
 static struct err *start_payload(struct session *s, const struct agent_start *how)
 {
 	struct guest *g = s->guest;
 	OWN(str) struct str text = s->text;
 	OWN(json) json_t *doc = NULL;
+	struct err *e;
 
 	s->text = (struct str) { 0 };
 	TRY(jx_parse(text.len ? text.buf : "", text.len, &doc));
 	TRY(guest_boot(doc));
+	g->memory_bytes = jx_int(doc, "memory_bytes", 0);
+	TRY(limit_pids(g, doc));
 	g->host = (struct payload_host) { .id = "payload",
 					  .state_dir = GUEST_STATE,
 					  .run_dir = GUEST_STATE,
@@ -253,7 +276,10 @@ static struct err *start_payload(struct session *s, const struct agent_start *ho
 					  .poller = g->poller,
 					  .event = on_event,
 					  .arg = g };
-	return ctr_payload_ops.start(&g->host, &g->payload);
+	TRY(guest_pids_enter(g->pids));
+	e = ctr_payload_ops.start(&g->host, &g->payload);
+	guest_pids_leave(g->pids);
+	return e;
 }
 
 static struct err *start_exec(struct session *s, const struct agent_start *how)
@@ -261,6 +287,7 @@ static struct err *start_exec(struct session *s, const struct agent_start *how)
 	struct guest *g = s->guest;
 	OWN(str) struct str text = s->text;
 	OWN(fd) int fd = memfd_create("process", MFD_CLOEXEC);
+	struct err *e;
 
 	s->text = (struct str) { 0 };
 	if (fd < 0)
@@ -268,8 +295,11 @@ static struct err *start_exec(struct session *s, const struct agent_start *how)
 	if (!g->payload)
 		return err_new(ERR_STATE, "the payload does not run");
 	TRY(fd_write_all(fd, text.len ? text.buf : "", text.len));
-	TRY(ctr_payload_ops.exec(g->payload, s->exec_id, fd, how->flags & AGENT_START_TTY,
-				 how->flags & AGENT_START_STDIN));
+	TRY(guest_pids_enter(g->pids));
+	e = ctr_payload_ops.exec(g->payload, s->exec_id, fd, how->flags & AGENT_START_TTY,
+				 how->flags & AGENT_START_STDIN);
+	guest_pids_leave(g->pids);
+	TRY(e);
 	if (how->rows)
 		err_free(ctr_payload_ops.resize(g->payload, s->exec_id, how->rows, how->cols));
 	return NULL;
@@ -430,11 +460,11 @@ static void on_broken(void *arg, const char *why)
 void guest_serve(int port, int initramfs)
 {
 	static const struct agent_port_ops ops = { .frame = on_frame, .broken = on_broken };
-	struct guest g = { .poller = poller_new(), .initramfs = initramfs };
+	struct guest g = { .poller = poller_new(), .initramfs = initramfs, .pids = -1 };
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	g.port = agent_port_new(g.poller, port, &ops, &g);
-	g.oom_kills = guest_oom_kills();
+	guest_oom_init(&g.oom);
 	agent_port_hello(g.port);
 	while (!g.is_done || !agent_port_is_idle(g.port))
 		poller_step(g.poller, -1);

@@ -225,7 +225,7 @@ static struct err *check_vm(const struct spec *s)
 		{ s->n_devices > 0, "--device" },
 		{ s->n_throttles > 0 && s->kind == SPEC_MACHINE, "--device-read-bps and kin" },
 		{ s->gpus != 0, "--gpus" },
-		{ s->pids_limit > 0, "--pids-limit" },
+		{ s->pids_limit > 0 && s->kind == SPEC_MACHINE, "--pids-limit" },
 	};
 
 	if (!spec_is_vm(s))

@@ -75,6 +75,7 @@ struct payload {
 	int code;
 	bool oom;
 	const char *note;
+	char oom_text[200]; /* from the guest, cleaned */
 };
 
 /* session.c */

@@ -268,6 +268,8 @@ static bool on_exited(struct payload *p, struct session *s, const struct agent_f
 		p->has_code = true;
 		p->code = (int)(code & 0xff);
 		p->oom = flags & AGENT_EXITED_OOM;
+		if (p->oom && *p->oom_text)
+			p->note = p->oom_text;
 		make_room(s);
 		return true;
 	}
@@ -281,7 +283,16 @@ static bool on_exited(struct payload *p, struct session *s, const struct agent_f
 static bool on_oom(struct payload *p, struct session *s, const struct agent_frame *f)
 {
 	const struct payload_event ev = { .type = PAYLOAD_OOM };
+	const char *text;
+	uint32_t zero;
+	size_t len, n = 0;
 
+	if (!agent_get_text(f, &zero, &text, &len))
+		return false;
+	for (size_t i = 0; i < len && n + 1 < sizeof(p->oom_text); i++)
+		if (text[i] >= ' ' && text[i] < 0x7f)
+			p->oom_text[n++] = text[i];
+	p->oom_text[n] = '\0';
 	vm_send_event(p, &ev);
 	return true;
 }

@@ -86,6 +86,8 @@ static struct err *write_start(const json_t *plan, int fd)
 
 	json_object_set(doc, "guest", guest);
 	json_object_set_new(doc, "image", json_boolean(has_image(plan)));
+	json_object_set(doc, "memory_bytes",
+			json_object_get(json_object_get(host_of(plan), "vm"), "memory_bytes"));
 	json_object_set_new(doc, "readonly", json_boolean(jx_bool(rootfs, "readonly", false)));
 	jx_set_str(doc, "name", jx_str(plan, "name", NULL));
 	TRY(add_seccomp(guest, doc));
