@@ -39,7 +39,7 @@ struct entry {
 struct ctr_mounts {
 	struct entry *v;
 	size_t n;
-	bool own_cgroupns;
+	bool is_v2; /* the host's cgroups: once the root is another, its files tell nothing */
 };
 
 /* ---- options ---- */
@@ -213,9 +213,9 @@ static const char *const cgroup_names[CGROUP_TREES] = {
 };
 
 /* The instance's own groups, to be bound where it expects its controllers. */
-static struct err *open_cgroups(struct entry *e, const char *cgroup)
+static struct err *open_cgroups(struct entry *e, const char *cgroup, bool is_v2)
 {
-	if (cgroup_is_v2()) {
+	if (is_v2) {
 		OWN(mem) char *dir = cgroup_dir("", cgroup);
 
 		return tree_open(AT_FDCWD, dir, true, &e->tree);
@@ -236,7 +236,7 @@ struct err *ctr_mounts_open(const json_t *mounts, const char *cgroup, bool own_c
 	OWN(ctr_mounts) struct ctr_mounts *m = xnew(struct ctr_mounts);
 	size_t n = json_array_size(mounts);
 
-	m->own_cgroupns = own_cgroupns;
+	m->is_v2 = cgroup_is_v2();
 	m->v = xcalloc(n + 1, sizeof(*m->v));
 	for (; m->n < n; m->n++) {
 		struct entry *e = &m->v[m->n];
@@ -245,8 +245,8 @@ struct err *ctr_mounts_open(const json_t *mounts, const char *cgroup, bool own_c
 
 		if (!err && e->is_bind)
 			err = open_bind(e);
-		if (!err && e->is_cgroup && cgroup && !(own_cgroupns && cgroup_is_v2()))
-			err = open_cgroups(e, cgroup);
+		if (!err && e->is_cgroup && cgroup && !(own_cgroupns && m->is_v2))
+			err = open_cgroups(e, cgroup, m->is_v2);
 		if (err) {
 			m->n++;
 			return err;
@@ -423,15 +423,14 @@ static struct err *mount_cgroup_v1(struct entry *e)
 	return NULL;
 }
 
-static struct err *mount_cgroup(struct entry *e, bool own_cgroupns)
+static struct err *mount_cgroup(struct entry *e, bool is_v2)
 {
-	if (!cgroup_is_v2() && e->tree < 0)
+	if (!is_v2)
 		return mount_cgroup_v1(e);
 	if (e->tree >= 0) {
 		e->tree_is_dir = true;
 		return attach_bind(e);
 	}
-	(void)own_cgroupns;
 	e->type = "cgroup2";
 	return mount_new(e);
 }
@@ -444,7 +443,7 @@ struct err *ctr_mounts_apply(struct ctr_mounts *m)
 		if (e->is_bind)
 			TRY_MSG(attach_bind(e), "mount %s", e->source);
 		else if (e->is_cgroup)
-			TRY(mount_cgroup(e, m->own_cgroupns));
+			TRY(mount_cgroup(e, m->is_v2));
 		else
 			TRY(mount_new(e));
 	}
