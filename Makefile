@@ -24,7 +24,7 @@ demo: build
 check: build
 	@$(PYTHON) tools/check.py $(BUILD)
 
-# What takes more than minutes: fifty boots per machine type, soak, long fuzzing.
+# What takes more than minutes: whole machines under emulation (cgroup v2 alone, KVM), and whatever has the pytest mark slow.
 check-slow: build
 	@$(PYTHON) tools/check.py $(BUILD) --slow
 

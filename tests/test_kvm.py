@@ -11,21 +11,11 @@ import subprocess
 
 import pytest
 
+from riglib import newc
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("HOSTEL_BUILD", TOP / "build"))
 QEMU = shutil.which("qemu-system-x86_64")
-
-
-def newc(entries):
-    """A cpio archive of (name, mode, content); a device node is (name, mode, (major, minor))."""
-    out = b""
-    for i, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
-        dev, data = (data, b"") if isinstance(data, tuple) else ((0, 0), data)
-        fields = (i, mode, 0, 0, 1, 0, len(data), 0, 0, *dev, len(name) + 1, 0)
-        out += b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
-        out += b"\0" * (-len(out) % 4) + data
-        out += b"\0" * (-len(out) % 4)
-    return out
 
 
 @pytest.fixture(scope="module")
