@@ -6,7 +6,7 @@ import pytest
 
 from conftest import CACHE, ROOT, run
 from test_engine import talker, update_rates_and_measure
-from test_recovery import crash, is_gone, state, wait_for
+from test_recovery import crash, is_gone, shim_of, state, wait_for
 
 
 @pytest.fixture(scope='session')
@@ -33,15 +33,8 @@ def children_of(pid):
 
 
 def monitor_of(d, name):
-    id = d.api('GET', f'/containers/{name}/json').json['Id']
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            line = open(f'/proc/{pid}/cmdline').read().split('\0')
-        except OSError:
-            continue
-        if line[0].endswith('hostel-shim') and id in line:
-            return [c for c in children_of(pid) if 'qemu' in open(f'/proc/{c}/cmdline').read()][0]
-    return None
+    shim = shim_of(d, name)
+    return next((c for c in children_of(shim) if 'qemu' in open(f'/proc/{c}/cmdline').read()), None)
 
 
 def test_a_vm_without_a_kernel_is_refused_at_once(new_hosteld, busybox_tar):

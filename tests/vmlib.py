@@ -3,6 +3,7 @@
 
 HOSTEL_KERNEL_DEB   Debian's cloud kernel (tools/fetch.sh kernel)
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -189,6 +190,8 @@ class Vm:
                     break
                 except OSError:
                     time.sleep(0.02)
+            with contextlib.suppress(OSError):
+                d.parent.rmdir()  # another VM of this run may be in it
 
     def is_clean(self):
         return not list(pathlib.Path("/sys/fs/cgroup").glob("*" + self.cgroup))
