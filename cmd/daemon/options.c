@@ -56,6 +56,11 @@ static const struct setting settings[] = {
 	S("queue_wait", YES_NO, queue_wait, "no", "label hostel.queue=wait for everyone"),
 	S("hold_timeout", DURATION, hold_timeout_ns, "10s",
 	  "how long a start without a client is held"),
+	S("registry_certs", TEXT, registry_certs, "/etc/hostel/certs.d:/etc/docker/certs.d",
+	  "HOST:PORT/ca.crt, *.cert and *.key of registries"),
+	S("registry_insecure", TEXT, registry_insecure, NULL,
+	  "HOST:PORT,… whose certificate is not looked at, http if it must be"),
+	S("registry_mirror", TEXT, registry_mirror, NULL, "URL to ask instead of docker.io"),
 	S("log_level", TEXT, log_level, "info", "error, warn, info or debug"),
 };
 static_assert(ARRAY_SIZE(settings) <= sizeof(((struct options *)NULL)->source),
@@ -145,7 +150,7 @@ static struct err *read_file(struct options *o)
 
 	if (!o->config_path && access(path, F_OK) < 0)
 		return NULL;
-	TRY_MSG(jx_load(AT_FDCWD, path, &j), "%s", path);
+	TRY(jx_load(AT_FDCWD, path, &j));
 	if (!json_is_object(j))
 		return err_new(ERR_INVALID, "%s: expected an object", path);
 	json_object_foreach(j, key, value) TRY_MSG(read_member(o, key, value), "%s", path);
@@ -242,6 +247,9 @@ static void fill_engine(struct options *o)
 		.overcommit_cpu_milli = o->overcommit_cpu_milli,
 		.queue_wait_default = o->queue_wait,
 		.hold_timeout_ns = o->hold_timeout_ns,
+		.registry_certs = o->registry_certs,
+		.registry_insecure = o->registry_insecure,
+		.registry_mirror = o->registry_mirror,
 	};
 }
 

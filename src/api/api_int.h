@@ -140,7 +140,7 @@ extern const struct route api_routes[];
 extern const size_t api_n_routes;
 
 /* system.c */
-handler sys_ping, sys_version, sys_info, sys_auth, sys_df, sys_events, sys_build_prune, sys_unsupported;
+handler sys_ping, sys_version, sys_info, sys_df, sys_events, sys_build_prune, sys_unsupported;
 /* containers.c */
 handler ctr_list, ctr_create, ctr_inspect, ctr_start, ctr_stop, ctr_restart, ctr_kill, ctr_pause,
     ctr_unpause, ctr_rename, ctr_update, ctr_remove, ctr_resize, ctr_top, ctr_changes, ctr_prune;
@@ -151,7 +151,7 @@ handler ctr_wait, ctr_attach, ctr_logs, ctr_stats, exec_create, exec_start, exec
 handler ctr_export, ctr_archive_get, ctr_archive_put;
 /* images.c */
 handler img_list, img_create, img_load, img_save, img_save_one, img_tag, img_remove, img_inspect,
-    img_history, img_prune, img_distribution;
+    img_history, img_login, img_prune, img_distribution;
 /* volumes.c */
 handler vol_list, vol_create, vol_inspect, vol_remove, vol_prune, net_list, net_inspect, net_refuse,
     net_prune;

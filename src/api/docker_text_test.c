@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/docker_text.h"
 
-#include "api/base64.h"
 #include "util/mem.h"
 #include "util/test.h"
 
@@ -141,23 +140,6 @@ static void both_forms_of_filters_are_read(void **state)
 	assert_err(docker_filters_read("{", allowed, &none), ERR_INVALID);
 }
 
-static void base64_goes_both_ways(void **state)
-{
-	static const char *const cases[] = { "", "a", "ab", "abc", "{\"name\":\"x?>\"}" };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		OWN(mem) char *text = base64_encode(cases[i], strlen(cases[i]));
-		OWN(str) struct str back = { 0 };
-
-		assert_true(base64_decode(text, &back));
-		assert_string_equal(back.buf ? back.buf : "", cases[i]);
-	}
-	OWN(str) struct str bad = { 0 };
-
-	assert_false(base64_decode("a*b", &bad));
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -165,7 +147,6 @@ int main(void)
 		cmocka_unit_test(each_state_has_its_status),
 		cmocka_unit_test(times_are_read_in_every_form),
 		cmocka_unit_test(both_forms_of_filters_are_read),
-		cmocka_unit_test(base64_goes_both_ways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "api/base64.h"
+#include "util/base64.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
@@ -57,8 +57,9 @@ static void add_stat_header(struct call *c, const json_t *stat)
 			      jx_str(stat, "mtime", "0001-01-01T00:00:00Z"), "linkTarget",
 			      jx_str(stat, "linkTarget", ""));
 	OWN(mem) char *text = jx_text(j);
-	OWN(mem) char *encoded = base64_encode(text, strlen(text));
+	OWN(mem) char *encoded = xcalloc(BASE64_TEXT_SIZE(strlen(text)), 1);
 
+	base64_encode(text, strlen(text), encoded);
 	http_add_header(c->r, "X-Docker-Container-Path-Stat", encoded);
 }
 

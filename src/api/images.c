@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "api/base64.h"
+#include "util/base64.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -397,24 +397,90 @@ static struct err *run_job(struct call *c, json_t *job, int data_fd)
 /* X-Registry-Auth: a JSON object in base64; NULL when it is none. */
 static json_t *read_auth(const char *text)
 {
-	OWN(str) struct str out = { 0 };
+	OWN(mem) char *out = text ? xcalloc(BASE64_DATA_SIZE(strlen(text)), 1) : NULL;
 	json_t *j = NULL;
+	size_t len = 0;
 
-	if (text && base64_decode(text, &out) && out.len)
-		err_free(jx_parse(out.buf, out.len, &j));
+	if (text && base64_decode(text, out, &len) && len)
+		err_free(jx_parse(out, len, &j));
 	return j;
+}
+
+/* Members that mean something to a worker; an empty one means nothing. */
+static void copy_auth(const json_t *from, json_t *job)
+{
+	static const char *const members[] = { "username", "password", "identitytoken",
+					       "registrytoken" };
+	json_t *auth = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const char *value = jx_str(from, members[i], "");
+
+		if (*value)
+			jx_set_str(auth, members[i], value);
+	}
+	json_object_set_new(job, "auth", auth);
 }
 
 static void add_auth(struct call *c, json_t *job)
 {
 	OWN(json) json_t *auth = read_auth(http_header(c->r, "X-Registry-Auth"));
-	const char *user = jx_str(auth, "username", "");
 
-	if (*user)
-		json_object_set_new(job, "auth",
-				    json_pack("{s:s, s:s}", "username", user, "password",
-					      jx_str(auth, "password", "")));
+	if (auth)
+		copy_auth(auth, job);
 }
+
+/* ---- login ---- */
+
+static void on_login(void *arg, struct err *e, const json_t *result)
+{
+	struct call *c = arg;
+
+	(void)result;
+	c->job = NULL;
+	if (e && err_kind(e) == ERR_DENIED) {
+		call_json(c, 401, api_error_json(e)); /* as dockerd, for docker login asks again */
+		err_free(e);
+	} else if (e) {
+		call_error(c, e);
+	} else {
+		call_json(
+		    c, 200,
+		    json_pack("{s:s, s:s}", "Status", "Login Succeeded", "IdentityToken", ""));
+	}
+}
+
+/* "https://index.docker.io/v1/", as Docker calls its own; "localhost:5000"; "https://host/" */
+static char *registry_name(const char *address)
+{
+	const char *at = strstr(address, "://");
+	const char *host = at ? at + 3 : address;
+	size_t n = strcspn(host, "/");
+
+	if (!n || (n == 15 && !strncmp(host, "index.docker.io", n)))
+		return xstrdup("docker.io");
+	return xstrndup(host, n);
+}
+
+struct err *img_login(struct call *c)
+{
+	OWN(mem) char *registry = registry_name(jx_str(c->body, "serveraddress", ""));
+	struct engine_job_io io = { .data_fd = -1 };
+	json_t *job;
+
+	if (!*jx_str(c->body, "username", "") && !*jx_str(c->body, "identitytoken", ""))
+		return err_new(ERR_INVALID, "no username given");
+	job = json_pack("{s:s, s:s}", "job", "login", "registry", registry);
+	if (!job)
+		return err_new(ERR_INVALID, "invalid server address");
+	copy_auth(c->body, job);
+	TRY(engine_job_start(c->api->engine, job, &io,
+			     (struct engine_done) { .fn = on_login, .arg = c }, &c->job));
+	call_cancel_when_gone(c);
+	return NULL;
+}
+
+/* ---- pull ---- */
 
 static void finish_pull(struct call *c, const json_t *result)
 {

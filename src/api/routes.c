@@ -7,7 +7,7 @@ const struct route api_routes[] = {
 	{ "GET", "/_ping", NO_BODY, sys_ping },
 	{ "GET", "/version", NO_BODY, sys_version },
 	{ "GET", "/info", NO_BODY, sys_info },
-	{ "POST", "/auth", JSON_BODY, sys_auth },
+	{ "POST", "/auth", JSON_BODY, img_login },
 	{ "GET", "/events", NO_BODY, sys_events },
 	{ "GET", "/system/df", NO_BODY, sys_df },
 

@@ -206,16 +206,6 @@ struct err *sys_info(struct call *c)
 	return NULL;
 }
 
-struct err *sys_auth(struct call *c)
-{
-	/* Whether a registry takes it is seen when something is pulled from there. */
-	if (!c->body || !*jx_str(c->body, "username", ""))
-		return err_new(ERR_INVALID, "no username given");
-	call_json(c, 200,
-		  json_pack("{s:s, s:s}", "Status", "Login Succeeded", "IdentityToken", ""));
-	return NULL;
-}
-
 struct err *sys_unsupported(struct call *c)
 {
 	return err_new(ERR_UNSUPPORTED, "%s is not supported by hostel", c->route->path);

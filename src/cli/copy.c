@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/show.h"
 #include "sys/spawn.h"
+#include "util/base64.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
@@ -189,33 +190,6 @@ static struct err *copy_out(struct cli *c, const char *ref, const char *path, co
 
 /* ---- into an instance ---- */
 
-static int base64_digit(char c)
-{
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-static char *base64_text(const char *in)
-{
-	struct str s = { 0 };
-	unsigned bits = 0, n = 0;
-
-	for (; base64_digit(*in) >= 0; in++) {
-		bits = bits << 6 | (unsigned)base64_digit(*in);
-		n += 6;
-		if (n >= 8) {
-			char byte = (char)(bits >> (n - 8) & 0xff);
-
-			n -= 8;
-			str_add(&s, &byte, 1);
-		}
-	}
-	return str_take(&s);
-}
-
 /* Is @path a folder inside the instance?  Docker tells by a header of HEAD. */
 static bool is_folder_inside(struct cli *c, const char *ref, const char *path)
 {
@@ -224,6 +198,7 @@ static bool is_folder_inside(struct cli *c, const char *ref, const char *path)
 	OWN(mem) char *text = NULL;
 	OWN(json) json_t *doc = NULL;
 	const char *stat;
+	size_t len;
 	int rc = hostel_send(c->h, &(struct hostel_request) { .method = "HEAD", .path = url }, &r);
 
 	if (!rc)
@@ -232,8 +207,8 @@ static bool is_folder_inside(struct cli *c, const char *ref, const char *path)
 	if (!stat)
 		return false;
 	/* {"name":…,"size":…,"mode":N,…}: bit 31 of Go's mode is "folder" */
-	text = base64_text(stat);
-	doc = json_loads(text, 0, NULL);
+	text = xcalloc(BASE64_DATA_SIZE(strlen(stat)), 1);
+	doc = base64_decode(stat, text, &len) ? json_loads(text, 0, NULL) : NULL;
 	return jx_int(doc, "mode", 0) >> 31 & 1;
 }
 

@@ -206,6 +206,9 @@ static void config_copy(struct engine_config *to, const struct engine_config *fr
 	to->subnet = xstrdup(from->subnet);
 	to->cgroup_parent = xstrdup(from->cgroup_parent);
 	to->nft_table = xstrdup(from->nft_table);
+	to->registry_certs = xstrdup(from->registry_certs);
+	to->registry_insecure = xstrdup(from->registry_insecure);
+	to->registry_mirror = xstrdup(from->registry_mirror);
 }
 
 static void free_text(const char *text)
@@ -227,6 +230,9 @@ static void config_done(struct engine_config *c)
 	free_text(c->subnet);
 	free_text(c->cgroup_parent);
 	free_text(c->nft_table);
+	free_text(c->registry_certs);
+	free_text(c->registry_insecure);
+	free_text(c->registry_mirror);
 }
 
 static const char *const folders[] = {

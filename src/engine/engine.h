@@ -39,21 +39,24 @@ struct engine_done {
 };
 
 struct engine_config {
-	const char *root;             /* /var/lib/hostel */
-	const char *run;              /* /run/hostel */
-	const char *libexec;          /* where hostel-shim, hostel-image, hostel-guest are */
-	const char *bridge;           /* "hostel0" */
-	const char *subnet;           /* "10.88.0.0/16"; NULL: one that avoids the host's routes */
-	const char *cgroup_parent;    /* "/hostel" */
-	const char *nft_table;        /* "hostel" */
-	int64_t memory_total_bytes;   /* 0: the host's; a smaller capacity for tests and demos */
-	int64_t cpu_total_milli;      /* 0: the host's */
-	int64_t disk_total_bytes;     /* 0: the file system's */
-	int64_t reserve_memory_bytes; /* S for memory without M_total; -1: max(256 MiB, T/32) */
-	int64_t manage_memory_bytes;  /* M_total; 0: T/16 within 128 MiB and 4 GiB */
-	int64_t overcommit_cpu_milli; /* a for cpu in thousandths; 4000 */
-	bool queue_wait_default;      /* label hostel.queue=wait for everyone */
-	int64_t hold_timeout_ns;      /* Docker start without a client; 10 s */
+	const char *root;              /* /var/lib/hostel */
+	const char *run;               /* /run/hostel */
+	const char *libexec;           /* where hostel-shim, hostel-image, hostel-guest are */
+	const char *bridge;            /* "hostel0" */
+	const char *subnet;            /* "10.88.0.0/16"; NULL: one that avoids the host's routes */
+	const char *cgroup_parent;     /* "/hostel" */
+	const char *nft_table;         /* "hostel" */
+	const char *registry_certs;    /* folders as Docker's certs.d, ':' between them */
+	const char *registry_insecure; /* HOST:PORT, ',' between them; NULL: none */
+	const char *registry_mirror;   /* URL that stands for docker.io; NULL: none */
+	int64_t memory_total_bytes;    /* 0: the host's; a smaller capacity for tests and demos */
+	int64_t cpu_total_milli;       /* 0: the host's */
+	int64_t disk_total_bytes;      /* 0: the file system's */
+	int64_t reserve_memory_bytes;  /* S for memory without M_total; -1: max(256 MiB, T/32) */
+	int64_t manage_memory_bytes;   /* M_total; 0: T/16 within 128 MiB and 4 GiB */
+	int64_t overcommit_cpu_milli;  /* a for cpu in thousandths; 4000 */
+	bool queue_wait_default;       /* label hostel.queue=wait for everyone */
+	int64_t hold_timeout_ns;       /* Docker start without a client; 10 s */
 	const struct planner *planners; /* one per kind; static */
 	size_t n_planners;
 };

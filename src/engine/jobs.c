@@ -238,6 +238,36 @@ static void on_end(void *arg, int code)
 
 /* ---- start ---- */
 
+static json_t *split_list(const char *text, const char *separator)
+{
+	json_t *a = json_array();
+
+	for (; text && *text; text += strspn(text, separator)) {
+		size_t n = strcspn(text, separator);
+		OWN(mem) char *one = xstrndup(text, n);
+
+		json_array_append_new(a, jx_string(one));
+		text += n;
+	}
+	return a;
+}
+
+/* Which registries may be spoken to, and how: of those jobs that do. */
+static void add_registry(struct engine *e, json_t *job)
+{
+	const char *name = jx_str(job, "job", "");
+	json_t *config;
+
+	if (!streq(name, "pull") && !streq(name, "login"))
+		return;
+	config = json_pack("{s:o, s:o}", "certs", split_list(e->c.registry_certs, ":"), "insecure",
+			   split_list(e->c.registry_insecure, ", "));
+	if (e->c.registry_mirror)
+		json_object_set_new(config, "mirrors",
+				    json_pack("{s:s}", "docker.io", e->c.registry_mirror));
+	json_object_set_new(job, "registry_config", config);
+}
+
 static struct err *job_file(const json_t *job, int *ret_fd)
 {
 	OWN(mem) char *text = jx_text(job);
@@ -295,6 +325,7 @@ struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_
 	if (io)
 		j->io = *io;
 	json_object_set_new(job, "root", json_string(e->c.root));
+	add_registry(e, job);
 	TAILQ_INSERT_TAIL(&e->jobs, j, link);
 	err = spawn_worker(j, data_fd);
 	if (err) {

@@ -236,7 +236,7 @@ static struct err *outcome(struct transfer *t, CURLcode code, bool *ret_again)
 		return too_short(t, "the registry stopped sending");
 	if (code == CURLE_OK || t->started)
 		return too_short(t, "download ended");
-	return registry_curl_error(t->url, code, t->text);
+	return registry_curl_error(t->registry, t->easy, t->url, code, t->text);
 }
 
 /* A token may have run out meanwhile: ask for another, once. */

@@ -84,18 +84,33 @@ static void add_escaped(struct str *s, const char *text)
 	}
 }
 
+static void add_param(struct str *s, const char *key, const char *value)
+{
+	if (!value)
+		return;
+	str_addf(s, "%s%s=", s->len && !strchr("?&", s->buf[s->len - 1]) ? "&" : "", key);
+	add_escaped(s, value);
+}
+
 char *challenge_token_url(const struct challenge *c, const char *scope)
 {
 	const char *realm = c->realm ? c->realm : "";
 	OWN(str) struct str url = { 0 };
 
 	str_addf(&url, "%s%c", realm, strchr(realm, '?') ? '&' : '?');
-	if (c->service) {
-		str_adds(&url, "service=");
-		add_escaped(&url, c->service);
-		str_adds(&url, "&");
-	}
-	str_adds(&url, "scope=");
-	add_escaped(&url, c->scope ? c->scope : scope);
+	add_param(&url, "service", c->service);
+	add_param(&url, "scope", c->scope ? c->scope : scope);
 	return str_take(&url);
+}
+
+char *challenge_token_form(const struct challenge *c, const char *scope, const char *token)
+{
+	OWN(str) struct str form = { 0 };
+
+	add_param(&form, "grant_type", "refresh_token");
+	add_param(&form, "service", c->service);
+	add_param(&form, "scope", c->scope ? c->scope : scope);
+	add_param(&form, "client_id", "hostel");
+	add_param(&form, "refresh_token", token);
+	return str_take(&form);
 }

@@ -27,8 +27,15 @@ static inline void own_challenge_release(struct challenge *c)
 
 /**
  * challenge_token_url() - where to ask for a token; owned by the caller
- * @scope: used when the challenge names none, "repository:library/debian:pull"
+ * @scope: used when the challenge names none, "repository:library/debian:pull"; NULL: for nothing,
+ *         which tells whether the credentials are right
  */
 char *challenge_token_url(const struct challenge *c, const char *scope);
+
+/**
+ * challenge_token_form() - the same question for who has an identity token: what is posted to the
+ * realm (OAuth2, as Docker asks it); owned by the caller
+ */
+char *challenge_token_form(const struct challenge *c, const char *scope, const char *token);
 
 #endif

@@ -56,10 +56,24 @@ static void a_token_is_asked_for_with_service_and_scope(void **state)
 	}
 }
 
+static void an_identity_token_is_posted(void **state)
+{
+	struct challenge c = { .service = (char *)(uintptr_t) "my reg" };
+	OWN(mem) char *all = challenge_token_form(&c, "repository:x:pull", "a+b");
+	OWN(mem) char *none = challenge_token_form(&c, NULL, "t");
+
+	(void)state;
+	assert_string_equal(all, "grant_type=refresh_token&service=my%20reg&scope=repository:x:pull"
+				 "&client_id=hostel&refresh_token=a%2Bb");
+	assert_string_equal(none, "grant_type=refresh_token&service=my%20reg&client_id=hostel"
+				  "&refresh_token=t");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_challenge_is_taken_apart),
+		cmocka_unit_test(an_identity_token_is_posted),
 		cmocka_unit_test(a_token_is_asked_for_with_service_and_scope),
 	};
 

@@ -4,6 +4,8 @@
 
 #include "json/json.h"
 #include "registry/registry_int.h"
+#include "tls/cert.h"
+#include "util/clock.h"
 #include "util/mem.h"
 
 #define REPLY_MAX         (8u << 20)
@@ -16,6 +18,21 @@ void reply_done(struct reply *r)
 	str_done(&r->authenticate);
 	str_done(&r->content_digest);
 	*r = (struct reply) { 0 };
+}
+
+static void set_certificates(const struct registry *r, CURL *c)
+{
+	curl_easy_setopt(c, CURLOPT_CERTINFO, 1L); /* to say what is wrong with one */
+	if (r->ca_file)
+		curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
+	if (r->client_cert) {
+		curl_easy_setopt(c, CURLOPT_SSLCERT, r->client_cert);
+		curl_easy_setopt(c, CURLOPT_SSLKEY, r->client_key);
+	}
+	if (r->is_unverified) {
+		curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 }
 
 CURL *registry_easy(const struct registry *r, const char *url)
@@ -35,8 +52,7 @@ CURL *registry_easy(const struct registry *r, const char *url)
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)r->stall_timeout_s);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "hostel/" HOSTEL_VERSION);
-	if (r->ca_file)
-		curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
+	set_certificates(r, c);
 	return c;
 }
 
@@ -87,8 +103,41 @@ static size_t take_header(char *data, size_t one, size_t n, void *arg)
 	return n;
 }
 
-struct err *registry_curl_error(const char *url, CURLcode code, const char *text)
+/* The server's own certificate, as PEM inside of what libcurl noted; NULL: none came. */
+static const char *server_cert(CURL *c)
 {
+	struct curl_certinfo *info = NULL;
+
+	if (curl_easy_getinfo(c, CURLINFO_CERTINFO, &info) != CURLE_OK || !info ||
+	    info->num_of_certs < 1)
+		return NULL;
+	for (const struct curl_slist *l = info->certinfo[0]; l; l = l->next)
+		if (!strncmp(l->data, "Cert:", 5))
+			return l->data + 5;
+	return NULL;
+}
+
+static struct err *certificate_error(const struct registry *r, CURL *c, const char *url)
+{
+	const char *pem = server_cert(c), *at = strstr(url, "://");
+	const char *host = at ? at + 3 + (at[3] == '[') : url;
+	OWN(mem) char *name = xstrndup(host, strcspn(host, at && at[3] == '[' ? "]" : ":/"));
+	OWN(mem)
+	char *fault = pem ? cert_fault(pem, strlen(pem), name, clock_wall_ns() / 1000000000) : NULL;
+
+	if (fault)
+		return err_new(ERR_DENIED, "Get \"%s\": x509: %s", url, fault);
+	return err_new(ERR_DENIED,
+		       "Get \"%s\": x509: certificate signed by unknown authority%s%s%s", url,
+		       r->certs_hint ? " (to trust it, put the authority's certificate into " : "",
+		       r->certs_hint ? r->certs_hint : "", r->certs_hint ? "/ca.crt)" : "");
+}
+
+struct err *registry_curl_error(const struct registry *r, CURL *c, const char *url, CURLcode code,
+				const char *text)
+{
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return certificate_error(r, c, url);
 	if (code == CURLE_UNSUPPORTED_PROTOCOL)
 		return err_new(ERR_DENIED, "Get \"%s\": plain http is not allowed here", url);
 	if (code == CURLE_WRITE_ERROR)
@@ -97,8 +146,9 @@ struct err *registry_curl_error(const char *url, CURLcode code, const char *text
 		       text && *text ? text : curl_easy_strerror(code));
 }
 
-struct err *registry_get(const struct registry *r, const char *url, const char *const *headers,
-			 struct reply *ret)
+/* @form: posted; NULL: GET */
+static struct err *perform(const struct registry *r, const char *url, const char *const *headers,
+			   const char *form, struct reply *ret)
 {
 	CURL *c = registry_easy(r, url);
 	struct curl_slist *list = registry_headers(r, headers);
@@ -112,15 +162,29 @@ struct err *registry_get(const struct registry *r, const char *url, const char *
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, ret);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, text);
+	if (form)
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, form);
 	str_adds(&ret->body, "");
 	code = curl_easy_perform(c);
 	if (code != CURLE_OK)
-		e = registry_curl_error(url, code, text);
+		e = registry_curl_error(r, c, url, code, text);
 	else
 		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
 	curl_slist_free_all(list);
 	curl_easy_cleanup(c);
 	return e;
+}
+
+struct err *registry_get(const struct registry *r, const char *url, const char *const *headers,
+			 struct reply *ret)
+{
+	return perform(r, url, headers, NULL, ret);
+}
+
+struct err *registry_post(const struct registry *r, const char *url, const char *form,
+			  struct reply *ret)
+{
+	return perform(r, url, NULL, form, ret);
 }
 
 /* "MANIFEST_UNKNOWN", "message" as Docker shows them: "manifest unknown: message" */

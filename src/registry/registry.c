@@ -2,11 +2,13 @@
 #include "registry/registry.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "json/json.h"
 #include "oci/image.h"
 #include "oci/ref.h"
 #include "registry/registry_int.h"
+#include "util/base64.h"
 #include "util/mem.h"
 
 #define HUB          "docker.io"
@@ -20,31 +22,12 @@ static bool is_loopback(const char *domain)
 	       (n == 5 && !strncmp(domain, "[::1]", n));
 }
 
-static char *base64(const char *text)
-{
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t n = strlen(text);
-	OWN(str) struct str out = { 0 };
-
-	for (size_t i = 0; i < n; i += 3) {
-		unsigned v = 0;
-		char four[4];
-
-		for (size_t k = 0; k < 3; k++)
-			v = v << 8 | (i + k < n ? (unsigned char)text[i + k] : 0);
-		for (size_t k = 0; k < 4; k++)
-			four[k] = i + k > n ? '=' : digits[v >> (18 - 6 * k) & 63];
-		str_add(&out, four, 4);
-	}
-	return str_take(&out);
-}
-
 static char *basic_line(const struct registry *r)
 {
 	OWN(mem) char *pair = xasprintf("%s:%s", r->username, r->password ? r->password : "");
-	OWN(mem) char *code = base64(pair);
+	OWN(mem) char *code = xcalloc(BASE64_TEXT_SIZE(strlen(pair)), 1);
 
+	base64_encode(pair, strlen(pair), code);
 	return xasprintf("Authorization: Basic %s", code);
 }
 
@@ -62,22 +45,35 @@ static struct err *take_token(struct registry *r, const struct reply *reply)
 	return NULL;
 }
 
-static struct err *fetch_token(struct registry *r)
+/* The token service gets the credentials, nothing else does. */
+static struct err *ask_by_password(struct registry *r, const char *scope, struct reply *reply)
 {
-	OWN(mem) char *scope = xasprintf("repository:%s:pull", r->path);
 	OWN(mem) char *url = challenge_token_url(&r->challenge, scope);
-	OWN(reply) struct reply reply = { 0 };
 	struct err *e;
 
-	/* The token service gets the credentials, nothing else does. */
-	free(r->authorization);
 	r->authorization = r->username ? basic_line(r) : NULL;
-	e = registry_get(r, url, NULL, &reply);
-	free(r->authorization);
-	r->authorization = NULL;
-	TRY(e);
+	e = registry_get(r, url, NULL, reply);
+	free(TAKE(r->authorization));
+	return e;
+}
+
+static struct err *ask_by_token(struct registry *r, const char *scope, struct reply *reply)
+{
+	OWN(mem) char *form = challenge_token_form(&r->challenge, scope, r->identity_token);
+
+	return registry_post(r, r->challenge.realm ? r->challenge.realm : "", form, reply);
+}
+
+static struct err *fetch_token(struct registry *r)
+{
+	OWN(mem) char *scope = *r->path ? xasprintf("repository:%s:pull", r->path) : NULL;
+	OWN(reply) struct reply reply = { 0 };
+
+	free(TAKE(r->authorization));
+	TRY(r->identity_token ? ask_by_token(r, scope, &reply) : ask_by_password(r, scope, &reply));
 	if (reply.status != 200)
-		return registry_status_error(reply.status, reply.body.buf, r->path);
+		return registry_status_error(reply.status, reply.body.buf,
+					     *r->path ? r->path : r->domain);
 	return take_token(r, &reply);
 }
 
@@ -85,6 +81,11 @@ struct err *registry_authenticate(struct registry *r, const char *header)
 {
 	challenge_done(&r->challenge);
 	challenge_parse(header, &r->challenge);
+	if (r->registry_token && !strpbrk(r->registry_token, "\r\n")) {
+		free(r->authorization);
+		r->authorization = xasprintf("Authorization: Bearer %s", r->registry_token);
+		return NULL;
+	}
 	if (r->challenge.scheme == CHALLENGE_BEARER)
 		return fetch_token(r);
 	if (r->challenge.scheme == CHALLENGE_BASIC && r->username) {
@@ -110,27 +111,36 @@ static struct err *ping(struct registry *r)
 	return NULL;
 }
 
-/* One on loopback that speaks TLS although it need not; if it does not, @first is what counts. */
-static struct err *reach_by_tls(struct registry *r, const char *host, struct err *first)
+static struct err *reach_by(struct registry *r, const char *scheme, const char *host)
 {
-	OWN(mem) char *plain_base = r->base;
-	OWN(err) struct err *second = NULL;
-
-	r->base = xasprintf("https://%s/v2", host);
-	second = ping(r);
-	if (!second || err_kind(second) == ERR_DENIED) {
-		err_free(first);
-		return TAKE(second);
-	}
 	free(r->base);
-	r->base = TAKE(plain_base);
+	r->base = xasprintf("%s://%s/v2", scheme, host);
+	return ping(r);
+}
+
+/*
+ * One on loopback is asked without TLS first, one that is insecure on request with it.  When both
+ * fail the first tells why, but for what a TLS server answers to http: that it is none of it.
+ */
+static struct err *reach_by_either(struct registry *r, const char *host, bool plain_first)
+{
+	struct err *first = reach_by(r, plain_first ? "http" : "https", host), *second;
+
+	if (!first || err_kind(first) == ERR_DENIED)
+		return first;
+	second = reach_by(r, plain_first ? "https" : "http", host);
+	if (!second || err_kind(second) == ERR_DENIED ||
+	    (plain_first && err_kind(first) == ERR_CORRUPT)) {
+		err_free(first);
+		return second;
+	}
+	err_free(second);
 	return first;
 }
 
 static struct err *reach(struct registry *r, const struct registry_options *o)
 {
 	const char *host = streq(o->domain, HUB) ? HUB_ENDPOINT : o->domain;
-	struct err *e;
 
 	if (o->mirror) {
 		size_t n = strlen(o->mirror);
@@ -141,11 +151,14 @@ static struct err *reach(struct registry *r, const struct registry_options *o)
 		r->base = xasprintf("%.*s/v2", (int)n, o->mirror);
 		return ping(r);
 	}
-	r->base = xasprintf("%s://%s/v2", r->plain ? "http" : "https", host);
-	e = ping(r);
-	if (e && r->plain && err_kind(e) != ERR_DENIED)
-		return reach_by_tls(r, host, e);
-	return e;
+	if (!r->plain)
+		return reach_by(r, "https", host);
+	return reach_by_either(r, host, o->plain_http || is_loopback(o->domain));
+}
+
+static char *said(const char *text)
+{
+	return text && *text ? xstrdup(text) : NULL;
 }
 
 struct err *registry_new(const struct registry_options *o, struct registry **ret)
@@ -156,19 +169,37 @@ struct err *registry_new(const struct registry_options *o, struct registry **ret
 		return err_new(ERR_INTERNAL, "libcurl does not start");
 	r->domain = xstrdup(o->domain);
 	r->path = xstrdup(o->path);
-	r->username = o->username && *o->username ? xstrdup(o->username) : NULL;
+	r->username = said(o->username);
 	r->password = xstrdup(o->password);
+	r->identity_token = said(o->identity_token);
+	r->registry_token = said(o->registry_token);
 	r->ca_file = xstrdup(o->ca_file);
+	r->is_unverified = o->insecure;
 	r->stall_timeout_s = o->stall_timeout_s > 0 ? o->stall_timeout_s : 30;
 	r->tries = o->tries > 0 ? o->tries : 3;
 	r->parallel = o->parallel > 0 ? o->parallel : 3;
-	r->plain = o->plain_http || is_loopback(o->domain);
+	r->plain = o->plain_http || o->insecure || is_loopback(o->domain);
 	r->multi = curl_multi_init();
 	if (!r->multi)
 		abort();
+	TRY(registry_certs(r, o->certs));
 	TRY(reach(r, o));
 	*ret = TAKE(r);
 	return NULL;
+}
+
+struct err *registry_login(const struct registry_options *o)
+{
+	OWN(registry) struct registry *r = NULL;
+	OWN(mem) char *url = NULL;
+	OWN(reply) struct reply reply = { 0 };
+
+	TRY(registry_new(o, &r));
+	/* What it asked for was only now given to it. */
+	url = xasprintf("%s/", r->base);
+	TRY(registry_get(r, url, NULL, &reply));
+	return reply.status == 200 ? NULL
+				   : registry_status_error(reply.status, reply.body.buf, url);
 }
 
 void registry_free(struct registry *r)
@@ -182,7 +213,14 @@ void registry_free(struct registry *r)
 	free(r->path);
 	free(r->username);
 	free(r->password);
+	free(r->identity_token);
+	free(r->registry_token);
 	free(r->ca_file);
+	free(r->client_cert);
+	free(r->client_key);
+	free(r->certs_hint);
+	if (r->ca_fd)
+		close(r->ca_fd);
 	free(r->base);
 	free(r->authorization);
 	free(r);

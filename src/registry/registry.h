@@ -7,8 +7,9 @@
  * its blobs (several at a time).  Every byte is checked against the digest and
  * length that were asked for.
  *
- * Plain http is spoken with localhost, 127.0.0.0/8 and [::1], or on request; credentials
- * are never sent to another host than the one that asked for them.
+ * Plain http is spoken with localhost, 127.0.0.0/8 and [::1], or on request; certificates are
+ * verified unless it is asked not to; credentials are never sent to another host than the one
+ * that asked for them.
  *
  * Context: worker; one thread; blocks.
  *
@@ -30,12 +31,16 @@ struct registry_options {
 	const char *path;     /* "library/debian" */
 	const char *mirror;   /* base URL to use instead of the domain's; NULL */
 	bool plain_http;      /* asked for */
+	bool insecure;        /* asked for: its certificate is not looked at, http may be spoken */
 	const char *username; /* NULL: anonymous */
 	const char *password;
-	const char *ca_file; /* NULL: the system's */
-	int stall_timeout_s; /* give up after so long without a byte; 0: 30 */
-	int tries;           /* per blob, for transport errors; 0: 3 */
-	int parallel;        /* blobs at a time; 0: 3 */
+	const char *identity_token; /* stands for name and password at the token service */
+	const char *registry_token; /* bearer token that is sent as it is */
+	const char *ca_file;        /* NULL: the system's, and those of @certs */
+	const struct strv *certs;   /* folders with HOST:PORT/ in them, as Docker's certs.d */
+	int stall_timeout_s;        /* give up after so long without a byte; 0: 30 */
+	int tries;                  /* per blob, for transport errors; 0: 3 */
+	int parallel;               /* blobs at a time; 0: 3 */
 };
 
 /**
@@ -43,6 +48,12 @@ struct registry_options {
  * Return: NULL; ERR_UNAVAILABLE when it cannot be reached; ERR_DENIED.
  */
 struct err *registry_new(const struct registry_options *o, struct registry **ret) MUST_USE;
+
+/**
+ * registry_login() - do the credentials do?  Nothing else is done; @o->path: not looked at
+ * Return: NULL; ERR_DENIED; ERR_UNAVAILABLE.
+ */
+struct err *registry_login(const struct registry_options *o) MUST_USE;
 
 /** registry_free() - ends what is under way; no callback comes any more */
 void registry_free(struct registry *r);

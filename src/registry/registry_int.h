@@ -10,9 +10,13 @@
 struct transfer;
 
 struct registry {
-	char *domain, *path, *username, *password, *ca_file;
+	char *domain, *path, *username, *password, *identity_token, *registry_token;
+	char *ca_file, *client_cert, *client_key;
+	char *certs_hint; /* where its certificates would be looked for first; NULL: nowhere */
+	int ca_fd;        /* behind ca_file; 0: none */
 	int stall_timeout_s, tries, parallel;
 	bool plain;          /* http may be spoken */
+	bool is_unverified;  /* nobody looks at its certificate */
 	char *base;          /* "https://host/v2" */
 	char *authorization; /* header line, or NULL */
 	struct challenge challenge;
@@ -52,8 +56,21 @@ void registry_header_value(const char *line, size_t n, const char *name, struct 
 struct err *registry_get(const struct registry *r, const char *url, const char *const *headers,
 			 struct reply *ret) MUST_USE;
 
-/** registry_curl_error() - what went wrong below HTTP, ERR_UNAVAILABLE; @text may be "" */
-struct err *registry_curl_error(const char *url, CURLcode code, const char *text) MUST_USE;
+/** registry_post() - as registry_get(), with a form as its body */
+struct err *registry_post(const struct registry *r, const char *url, const char *form,
+			  struct reply *ret) MUST_USE;
+
+/** registry_certs() - read the registry's folder in the first of @folders that has one */
+struct err *registry_certs(struct registry *r, const struct strv *folders) MUST_USE;
+
+/**
+ * registry_curl_error() - what went wrong below HTTP
+ * @c:    handle that it went wrong with
+ * @text: libcurl's own words; may be ""
+ * Return: ERR_UNAVAILABLE; ERR_DENIED for a certificate that is not trusted.
+ */
+struct err *registry_curl_error(const struct registry *r, CURL *c, const char *url, CURLcode code,
+				const char *text) MUST_USE;
 
 /** registry_status_error() - what an answer other than 2xx means; @body may be NULL */
 struct err *registry_status_error(long status, const char *body, const char *what) MUST_USE;

@@ -73,6 +73,8 @@ struct err *job_spool(struct job *j, struct source in, const char *name, char **
 
 /** job_pull() - pull.c: from a registry */
 struct err *job_pull(struct job *j, json_t **ret_done) MUST_USE;
+/** job_login() - access.c: do these credentials do? */
+struct err *job_login(struct job *j, json_t **ret_done) MUST_USE;
 /** job_save() - save.c: docker-archive that is an OCI layout too */
 struct err *job_save(struct job *j, json_t **ret_done) MUST_USE;
 /** job_load() - load.c: docker-archive, oci-archive */

@@ -4,6 +4,7 @@
 
 static const struct job_type jobs[] = {
 	{ "pull", job_pull },
+	{ "login", job_login },
 	{ "load", job_load },
 	{ "save", job_save },
 	{ "import", job_import },

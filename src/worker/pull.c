@@ -18,6 +18,7 @@
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
+#include "worker/access.h"
 #include "worker/data.h"
 #include "worker/unpack.h"
 
@@ -70,23 +71,11 @@ static void own_pull_release(struct pull *p)
 
 static struct err *open_registry(struct pull *p)
 {
-	const json_t *args = p->job->args, *auth = json_object_get(args, "auth");
-	const json_t *config = json_object_get(args, "registry_config");
-	OWN(strv) struct strv plain = { 0 };
-	struct registry_options o = {
-		.domain = p->ref.domain,
-		.path = p->ref.path,
-		.mirror = jx_str(json_object_get(config, "mirrors"), p->ref.domain, NULL),
-		.username = jx_str(auth, "username", NULL),
-		.password = jx_str(auth, "password", NULL),
-		.ca_file = jx_str(config, "ca_file", NULL),
-		.stall_timeout_s = (int)jx_int(config, "stall_timeout_s", 0),
-		.tries = (int)jx_int(config, "tries", 0),
-		.parallel = (int)jx_int(config, "parallel", 0),
-	};
+	OWN(job_registry) struct job_registry own = { 0 };
+	struct registry_options o = { 0 };
 
-	jx_strv(config, "plain_http", &plain);
-	o.plain_http = jx_bool(args, "plain_http", false) || strv_has(&plain, p->ref.domain);
+	job_registry_options(p->job, p->ref.domain, &own, &o);
+	o.path = p->ref.path;
 	return registry_new(&o, &p->registry);
 }
 
