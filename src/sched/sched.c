@@ -1,145 +1,162 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/sched.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
-#include "sched/sched_int.h"
+#include "sched/alloc.h"
 #include "util/mem.h"
-#include "util/num.h"
 
 /* More holders than this are counted, not named. */
 #define HOLDERS_SHOWN 4
 
+struct named {
+	char *id;
+	struct sched_job job; /* job.id is @id; what is not declared demands 0 */
+	int64_t arrival_ns;
+	uint32_t handle;
+	uint32_t hash;
+	struct amounts over; /* running: measured beyond the demand */
+	struct named *next;  /* of the same bucket */
+};
+
 struct sched {
-	const struct sched_order *order;
-	const struct sched_fill *fill;
-	char *policy;
-	struct amounts total, host, held;
-	struct sched_entry **jobs; /* admitted and waiting, in order of arrival events */
-	size_t n_jobs, cap;
-	uint64_t seq;
+	struct alloc *alloc;
+	struct amounts total, host, over; /* over: sum */
+	struct named **buckets;
+	size_t n_buckets, n;
+	int64_t *uids; /* by number of the allocator's user */
+	uint32_t n_uids;
 };
 
-static const struct sched_order *const orders[] = { &sched_order_fcfs };
+/* ---- jobs by id ---- */
 
-static const struct sched_fill fills[] = {
-	{ .name = "strict", .head_blocks = true }, /* nothing passes the head */
-	{ .name = "list", .head_blocks = false },  /* anything that fits */
-};
-
-static const char *const names[] = { "cpu", "memory", "disk", "gpus", "management memory" };
-_Static_assert(ARRAY_SIZE(names) == RES_COUNT, "name every resource");
-
-const struct sched_order *sched_order_find(const char *name)
+/* FNV-1a. */
+static uint32_t hash_of(const char *id)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
-		if (!strcmp(orders[i]->name, name))
-			return orders[i];
-	return NULL;
+	uint32_t h = 2166136261u;
+
+	for (; *id; id++)
+		h = (h ^ (uint8_t)*id) * 16777619u;
+	return h;
 }
 
-const struct sched_fill *sched_fill_find(const char *name)
+static struct named **find_link(const struct sched *s, const char *id)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(fills); i++)
-		if (!strcmp(fills[i].name, name))
-			return &fills[i];
-	return NULL;
+	uint32_t h = hash_of(id);
+	struct named **link = &s->buckets[h % s->n_buckets];
+
+	while (*link && ((*link)->hash != h || strcmp((*link)->id, id) != 0))
+		link = &(*link)->next;
+	return link;
 }
 
-const char *sched_resource_name(enum resource r)
+static struct named *find(const struct sched *s, const char *id)
 {
-	return names[r];
+	return *find_link(s, id);
 }
 
-const char *sched_amount_text(enum resource r, int64_t amount, char *buf)
+static void grow(struct sched *s)
 {
-	switch (r) {
-	case RES_CPU:
-		if (amount % 1000 == 0)
-			snprintf(buf, 32, "%" PRId64 " cpu%s", amount / 1000,
-				 amount == 1000 ? "" : "s");
-		else
-			snprintf(buf, 32, "%.*f cpus", amount % 100 ? 3 : 1, (double)amount / 1000);
-		return buf;
-	case RES_GPUS:
-		snprintf(buf, 32, "%" PRId64, amount);
-		return buf;
-	case RES_MEMORY:
-	case RES_DISK:
-	case RES_MANAGE:
-	case RES_COUNT:
-		break;
+	size_t n = s->n_buckets * 2;
+	struct named **more = xcalloc(n, sizeof(struct named *));
+
+	for (size_t i = 0; i < s->n_buckets; i++) {
+		while (s->buckets[i]) {
+			struct named *j = s->buckets[i];
+
+			s->buckets[i] = j->next;
+			j->next = more[j->hash % n];
+			more[j->hash % n] = j;
+		}
 	}
-	return num_bytes_text(amount, buf);
+	free(s->buckets);
+	s->buckets = more;
+	s->n_buckets = n;
 }
+
+static void named_free(struct named *j)
+{
+	free(j->id);
+	free(j);
+}
+
+static uint32_t user_number(struct sched *s, int64_t uid)
+{
+	uint32_t i = 0;
+
+	while (i < s->n_uids && s->uids[i] != uid)
+		i++;
+	if (i == s->n_uids) {
+		s->uids = xrealloc(s->uids, ++s->n_uids, sizeof(int64_t));
+		s->uids[i] = uid;
+	}
+	return i;
+}
+
+/* ---- life ---- */
 
 struct sched *sched_new(void)
 {
 	struct sched *s = xnew(struct sched);
 
-	s->order = orders[0];
-	s->fill = &fills[0];
-	s->policy = xasprintf("%s/%s", s->order->name, s->fill->name);
+	s->alloc = alloc_new(&(struct alloc_config) { 0 });
+	s->n_buckets = 64;
+	s->buckets = xcalloc(s->n_buckets, sizeof(struct named *));
 	return s;
-}
-
-static void entry_free(struct sched_entry *e)
-{
-	free(e->id);
-	free(e);
 }
 
 void sched_free(struct sched *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->n_jobs; i++)
-		entry_free(s->jobs[i]);
-	free(s->jobs);
-	free(s->policy);
+	for (size_t i = 0; i < s->n_buckets; i++) {
+		while (s->buckets[i]) {
+			struct named *j = s->buckets[i];
+
+			s->buckets[i] = j->next;
+			named_free(j);
+		}
+	}
+	free(s->buckets);
+	free(s->uids);
+	alloc_free(s->alloc);
 	free(s);
 }
 
 struct err *sched_policy_set(struct sched *s, const char *policy)
 {
-	const char *slash = strchr(policy, '/');
-	OWN(mem) char *name = xstrndup(policy, slash ? (size_t)(slash - policy) : strlen(policy));
-	const struct sched_order *order = sched_order_find(name);
-	const struct sched_fill *fill = sched_fill_find(slash ? slash + 1 : "strict");
-
-	if (!order || !fill)
-		return err_new(ERR_INVALID,
-			       "\"%.64s\" is no policy; there are fcfs/strict and fcfs/list",
-			       policy);
-	s->order = order;
-	s->fill = fill;
-	free(s->policy);
-	s->policy = xasprintf("%s/%s", order->name, fill->name);
-	return NULL;
+	return alloc_policy_set(s->alloc, policy);
 }
 
 const char *sched_policy(const struct sched *s)
 {
-	return s->policy;
+	return alloc_policy(s->alloc);
+}
+
+/* ---- events ---- */
+
+static void set_other(struct sched *s)
+{
+	struct amounts other;
+
+	for (int r = 0; r < RES_COUNT; r++)
+		other.v[r] = s->host.v[r] + s->over.v[r];
+	alloc_other(s->alloc, other);
 }
 
 void sched_capacity(struct sched *s, struct amounts total)
 {
 	s->total = total;
+	alloc_capacity(s->alloc, total);
 }
 
 void sched_host(struct sched *s, struct amounts used)
 {
 	s->host = used;
+	set_other(s);
 }
 
-static int64_t free_of(const struct sched *s, enum resource r)
-{
-	return s->total.v[r] - s->held.v[r] - s->host.v[r];
-}
-
-static bool counts(const struct sched_job *j, enum resource r)
+static bool counts(const struct sched_job *j, int r)
 {
 	return r == RES_MANAGE || j->declared[r];
 }
@@ -149,218 +166,215 @@ struct err *sched_check(const struct sched *s, const struct sched_job *j)
 	for (int r = 0; r < RES_COUNT; r++) {
 		char needs[32], has[32];
 
-		if (!counts(j, (enum resource)r) || j->demand.v[r] <= s->total.v[r])
+		if (!counts(j, r) || j->demand.v[r] <= s->total.v[r])
 			continue;
-		return err_new(ERR_LIMIT, "%s: needs %s, this host has %s", names[r],
+		return err_new(ERR_LIMIT, "%s: needs %s, this host has %s",
+			       sched_resource_name((enum resource)r),
 			       sched_amount_text((enum resource)r, j->demand.v[r], needs),
 			       sched_amount_text((enum resource)r, s->total.v[r], has));
 	}
 	return NULL;
 }
 
-static struct sched_entry *find(const struct sched *s, const char *id)
+static bool set_job(struct named *n, const struct sched_job *j)
 {
-	for (size_t i = 0; i < s->n_jobs; i++)
-		if (!strcmp(s->jobs[i]->id, id))
-			return s->jobs[i];
-	return NULL;
-}
+	bool declares_nothing = true;
 
-static void set_job(struct sched_entry *e, const struct sched_job *j)
-{
-	e->job = *j;
-	e->job.id = e->id;
-	e->declares_nothing = true;
-	for (int r = 0; r < RES_MANAGE; r++)
-		if (j->declared[r])
-			e->declares_nothing = false;
-		else
-			e->job.demand.v[r] = 0;
-}
-
-static struct sched_entry *entry_add(struct sched *s, const struct sched_job *j, int64_t now_ns)
-{
-	struct sched_entry *e = xnew(struct sched_entry);
-
-	e->id = xstrdup(j->id);
-	e->seq = ++s->seq;
-	e->arrival_ns = now_ns;
-	set_job(e, j);
-	if (s->n_jobs == s->cap) {
-		s->cap = s->cap * 2 + 16;
-		s->jobs = xrealloc(s->jobs, s->cap, sizeof(struct sched_entry *));
+	n->job = *j;
+	n->job.id = n->id;
+	for (int r = 0; r < RES_COUNT; r++) {
+		if (!counts(j, r))
+			n->job.demand.v[r] = 0;
+		else if (r != RES_MANAGE)
+			declares_nothing = false;
 	}
-	s->jobs[s->n_jobs++] = e;
-	return e;
+	return declares_nothing;
 }
 
-static void take(struct sched *s, struct sched_entry *e)
+static struct named *named_add(struct sched *s, const struct sched_job *j, int64_t now_ns,
+			       struct alloc_job *ret)
 {
-	e->is_admitted = true;
-	e->held = e->job.demand;
-	for (int r = 0; r < RES_COUNT; r++)
-		s->held.v[r] += e->held.v[r];
-}
+	struct named *n = xnew(struct named);
+	bool declares_nothing;
+	struct named **link;
 
-static void release(struct sched *s, struct sched_entry *e)
-{
-	for (int r = 0; r < RES_COUNT; r++)
-		s->held.v[r] -= e->held.v[r];
-	e->held = (struct amounts) { 0 };
-	e->is_admitted = false;
+	n->id = xstrdup(j->id);
+	n->hash = hash_of(j->id);
+	n->arrival_ns = now_ns;
+	declares_nothing = set_job(n, j);
+	if (++s->n > s->n_buckets)
+		grow(s);
+	link = &s->buckets[n->hash % s->n_buckets];
+	n->next = *link;
+	*link = n;
+	*ret = (struct alloc_job) {
+		.tag = (uintptr_t)n,
+		.demand = n->job.demand,
+		.arrival_ns = now_ns,
+		.planned_ns = j->expect_ns,
+		.priority = (int32_t)j->priority,
+		.user = user_number(s, j->uid),
+		.aside = declares_nothing,
+	};
+	ret->label = ret->user;
+	return n;
 }
 
 void sched_arrive(struct sched *s, const struct sched_job *j, int64_t now_ns)
 {
-	entry_add(s, j, now_ns);
+	struct alloc_job job;
+	struct named *n = named_add(s, j, now_ns, &job);
+
+	n->handle = alloc_arrive(s->alloc, &job);
 }
 
 void sched_adopt(struct sched *s, const struct sched_job *j, int64_t now_ns)
 {
-	take(s, entry_add(s, j, now_ns));
+	struct alloc_job job;
+	struct named *n = named_add(s, j, now_ns, &job);
+
+	n->handle = alloc_adopt(s->alloc, &job, now_ns, 0);
+}
+
+static void set_over(struct sched *s, struct named *n, struct amounts over)
+{
+	for (int r = 0; r < RES_COUNT; r++)
+		s->over.v[r] += over.v[r] - n->over.v[r];
+	n->over = over;
+	set_other(s);
 }
 
 void sched_leave(struct sched *s, const char *id)
 {
-	for (size_t i = 0; i < s->n_jobs; i++) {
-		struct sched_entry *e = s->jobs[i];
+	struct named **link = find_link(s, id), *n = *link;
 
-		if (strcmp(e->id, id))
-			continue;
-		if (e->is_admitted)
-			release(s, e);
-		memmove(&s->jobs[i], &s->jobs[i + 1], (s->n_jobs - i - 1) * sizeof(*s->jobs));
-		s->n_jobs--;
-		entry_free(e);
+	if (!n)
 		return;
-	}
+	set_over(s, n, (struct amounts) { 0 });
+	alloc_leave(s->alloc, n->handle);
+	*link = n->next;
+	s->n--;
+	named_free(n);
 }
 
 void sched_charge(struct sched *s, const char *id, struct amounts measured)
 {
-	struct sched_entry *e = find(s, id);
+	struct named *n = find(s, id);
+	struct amounts over = { 0 };
 
-	if (!e || !e->is_admitted)
+	if (!n || !alloc_is_running(s->alloc, n->handle))
 		return;
-	for (int r = 0; r < RES_COUNT; r++) {
-		if (r != RES_MANAGE && e->job.declared[r])
-			continue;
-		s->held.v[r] += measured.v[r] - e->held.v[r];
-		e->held.v[r] = measured.v[r];
-	}
+	for (int r = 0; r < RES_COUNT; r++)
+		if (r == RES_MANAGE || !n->job.declared[r])
+			over.v[r] = measured.v[r] - n->job.demand.v[r];
+	set_over(s, n, over);
 }
 
 void sched_resize(struct sched *s, const char *id, const struct sched_job *j)
 {
-	struct sched_entry *e = find(s, id);
-	bool admitted = e && e->is_admitted;
+	struct named *n = find(s, id);
+	struct alloc_job job;
+	bool declares_nothing;
 
-	if (!e)
+	if (!n)
 		return;
-	if (admitted)
-		release(s, e);
-	set_job(e, j);
-	if (admitted)
-		take(s, e);
-}
-
-/* The first resource that @e lacks, or RES_COUNT. */
-static enum resource lacks(const struct sched *s, const struct sched_entry *e)
-{
-	for (int r = 0; r < RES_COUNT; r++)
-		if (counts(&e->job, (enum resource)r) && e->job.demand.v[r] > 0 &&
-		    e->job.demand.v[r] > free_of(s, (enum resource)r))
-			return (enum resource)r;
-	return RES_COUNT;
-}
-
-/* Waiting entries in the order of the policy; freed by the caller. */
-static struct sched_entry **sorted_queue(const struct sched *s, int64_t now_ns, size_t *ret_n)
-{
-	struct sched_entry **q = xcalloc(s->n_jobs + 1, sizeof(struct sched_entry *));
-	size_t n = 0;
-
-	/* Insertion: the list is in arrival order already, so this is linear for fcfs. */
-	for (size_t i = 0; i < s->n_jobs; i++) {
-		struct sched_entry *e = s->jobs[i];
-		size_t at = n;
-
-		if (e->is_admitted)
-			continue;
-		while (at > 0 && s->order->compare(e, q[at - 1], now_ns) < 0) {
-			q[at] = q[at - 1];
-			at--;
-		}
-		q[at] = e;
-		n++;
+	declares_nothing = set_job(n, j);
+	set_over(s, n, (struct amounts) { 0 });
+	if (alloc_is_running(s->alloc, n->handle)) {
+		alloc_resize(s->alloc, n->handle, &n->job.demand);
+		return;
 	}
-	*ret_n = n;
-	return q;
+	job = (struct alloc_job) {
+		.tag = (uintptr_t)n,
+		.demand = n->job.demand,
+		.arrival_ns = n->arrival_ns,
+		.planned_ns = j->expect_ns,
+		.priority = (int32_t)j->priority,
+		.user = user_number(s, j->uid),
+		.label = user_number(s, j->uid),
+		.aside = declares_nothing,
+	};
+	alloc_change(s->alloc, n->handle, &job);
+}
+
+/* ---- decisions ---- */
+
+static struct named *named_of(const struct sched *s, uint32_t handle)
+{
+	return (struct named *)(uintptr_t)alloc_tag(s->alloc, handle); // NOLINT
 }
 
 int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, const char *id),
 		   void *arg)
 {
-	size_t n = 0;
-	OWN(mem) struct sched_entry **q = sorted_queue(s, now_ns, &n);
-	bool blocked = false;
+	struct alloc_result r = alloc_pass(s->alloc, now_ns);
 
-	for (size_t i = 0; i < n; i++) {
-		struct sched_entry *e = q[i];
-
-		if (lacks(s, e) != RES_COUNT) {
-			/* One that declares nothing holds nobody up but for M. */
-			blocked |= s->fill->head_blocks && !e->declares_nothing;
-			continue;
-		}
-		if (blocked && !e->declares_nothing)
-			continue;
-		take(s, e);
-		admit(arg, e->id);
-	}
-	return 0;
+	for (size_t i = 0; i < r.n_starts; i++)
+		admit(arg, named_of(s, r.starts[i].handle)->id);
+	return r.wake_ns;
 }
+
+/* ---- reading ---- */
 
 bool sched_reason(const struct sched *s, const char *id, struct sched_reason *ret)
 {
-	const struct sched_entry *e = find(s, id);
-	enum resource r;
+	struct named *n = find(s, id);
+	struct alloc_reason why;
 
-	if (!e || e->is_admitted)
+	if (!n || !alloc_reason(s->alloc, n->handle, &why))
 		return false;
-	r = lacks(s, e);
-	if (r != RES_COUNT) {
-		*ret = (struct sched_reason) { .what = r,
-					       .needs = e->job.demand.v[r],
-					       .free = free_of(s, r) };
+	if (why.why == WHY_RESOURCE) {
+		*ret = (struct sched_reason) { why.what, why.needs, why.free, false };
 		return true;
 	}
-	*ret = (struct sched_reason) { .what = RES_MEMORY,
-				       .needs = e->job.demand.v[RES_MEMORY],
-				       .free = free_of(s, RES_MEMORY),
-				       .behind = true };
+	*ret =
+	    (struct sched_reason) { .what = RES_MEMORY,
+				    .needs = n->job.demand.v[RES_MEMORY],
+				    .free = alloc_free_amounts(s->alloc, ALLOC_NONE).v[RES_MEMORY],
+				    .behind = true };
 	return true;
+}
+
+static int64_t held_of(const struct sched *s, const struct named *n, enum resource r)
+{
+	return alloc_is_running(s->alloc, n->handle) ? n->job.demand.v[r] + n->over.v[r] : 0;
+}
+
+/* The HOLDERS_SHOWN largest holders of @r, largest first; ties by arrival. */
+static size_t holders_of(const struct sched *s, enum resource r, const struct named **top)
+{
+	size_t n = 0;
+
+	for (size_t b = 0; b < s->n_buckets; b++) {
+		for (const struct named *j = s->buckets[b]; j; j = j->next) {
+			size_t at = n < HOLDERS_SHOWN ? n : HOLDERS_SHOWN;
+
+			if (held_of(s, j, r) <= 0)
+				continue;
+			n++;
+			for (; at && (held_of(s, top[at - 1], r) < held_of(s, j, r) ||
+				      (held_of(s, top[at - 1], r) == held_of(s, j, r) &&
+				       top[at - 1]->handle > j->handle));
+			     at--)
+				if (at < HOLDERS_SHOWN)
+					top[at] = top[at - 1];
+			if (at < HOLDERS_SHOWN)
+				top[at] = j;
+		}
+	}
+	return n;
 }
 
 /* ", held by a, b and 3 more": the largest holders of @r first. */
 static void add_holders(const struct sched *s, enum resource r, struct str *out,
 			const char *(*name_of)(void *arg, const char *id), void *arg)
 {
-	OWN(mem) bool *shown = xcalloc(s->n_jobs + 1, sizeof(bool));
-	size_t holders = 0, named = 0;
+	const struct named *top[HOLDERS_SHOWN];
+	size_t holders = holders_of(s, r, top);
+	size_t named = holders < HOLDERS_SHOWN ? holders : HOLDERS_SHOWN;
 
-	for (size_t i = 0; i < s->n_jobs; i++)
-		holders += s->jobs[i]->held.v[r] > 0;
-	for (; named < holders && named < HOLDERS_SHOWN; named++) {
-		size_t best = s->n_jobs;
-
-		for (size_t i = 0; i < s->n_jobs; i++)
-			if (!shown[i] && s->jobs[i]->held.v[r] > 0 &&
-			    (best == s->n_jobs || s->jobs[i]->held.v[r] > s->jobs[best]->held.v[r]))
-				best = i;
-		shown[best] = true;
-		str_addf(out, "%s%s", named ? ", " : "; held by ", name_of(arg, s->jobs[best]->id));
-	}
+	for (size_t i = 0; i < named; i++)
+		str_addf(out, "%s%s", i ? ", " : "; held by ", name_of(arg, top[i]->id));
 	if (holders > named)
 		str_addf(out, " and %zu more", holders - named);
 	if (!holders && s->host.v[r] > 0)
@@ -369,64 +383,79 @@ static void add_holders(const struct sched *s, enum resource r, struct str *out,
 		str_adds(out, " (no end known)");
 }
 
-/* The waiting job that stands in the way of @e. */
-static const struct sched_entry *head_before(const struct sched *s, const struct sched_entry *e)
+static void add_amounts(const struct alloc_reason *why, struct str *out)
 {
-	for (size_t i = 0; i < s->n_jobs; i++) {
-		const struct sched_entry *o = s->jobs[i];
+	char needs[32], left[32];
 
-		if (!o->is_admitted && o != e && !o->declares_nothing &&
-		    s->order->compare(o, e, 0) < 0 && lacks(s, o) != RES_COUNT)
-			return o;
-	}
-	return NULL;
+	str_addf(out, "%s: needs %s, %s free", sched_resource_name(why->what),
+		 sched_amount_text(why->what, why->needs, needs),
+		 sched_amount_text(why->what, why->free > 0 ? why->free : 0, left));
 }
 
 char *sched_reason_text(const struct sched *s, const char *id,
 			const char *(*name_of)(void *arg, const char *id), void *arg)
 {
 	OWN(str) struct str out = { 0 };
-	struct sched_reason why;
-	char needs[32], left[32];
+	struct named *n = find(s, id);
+	struct alloc_reason why;
+	const char *head;
 
-	if (!sched_reason(s, id, &why))
+	if (!n || !alloc_reason(s->alloc, n->handle, &why))
 		return xstrdup("");
-	if (why.behind) {
-		const struct sched_entry *head = head_before(s, find(s, id));
-
-		if (!head)
-			return xstrdup("next in line");
-		str_addf(&out, "behind %s, which waits for %s", name_of(arg, head->id),
-			 names[lacks(s, head)]);
-		return str_take(&out);
+	head = why.head != ALLOC_NONE ? name_of(arg, named_of(s, why.head)->id) : NULL;
+	switch (why.why) {
+	case WHY_NEXT:
+		return xstrdup("next in line");
+	case WHY_HELD:
+		return xstrdup("held");
+	case WHY_RESOURCE:
+		add_amounts(&why, &out);
+		add_holders(s, why.what, &out, name_of, arg);
+		break;
+	case WHY_BEHIND:
+		str_addf(&out, "behind %s, which waits for %s", head,
+			 sched_resource_name(why.what));
+		break;
+	case WHY_MAX_WAIT:
+		str_addf(&out,
+			 "behind %s, which has waited its max-wait and needs %s; "
+			 "hostel queue hold|cancel %s lets others pass",
+			 head, sched_resource_name(why.what), head);
+		break;
+	case WHY_QUOTA:
+		str_adds(&out, "quota: ");
+		if (why.what == RES_COUNT)
+			str_adds(&out, "its user runs as many as he may");
+		else
+			add_amounts(&why, &out);
+		break;
 	}
-	str_addf(&out, "%s: needs %s, %s free", names[why.what],
-		 sched_amount_text(why.what, why.needs, needs),
-		 sched_amount_text(why.what, why.free > 0 ? why.free : 0, left));
-	add_holders(s, why.what, &out, name_of, arg);
 	return str_take(&out);
 }
 
 void sched_totals(const struct sched *s, struct amounts *ret_total, struct amounts *ret_held,
 		  struct amounts *ret_host, struct amounts *ret_free)
 {
+	struct amounts left = alloc_free_amounts(s->alloc, ALLOC_NONE);
+
 	if (ret_total)
 		*ret_total = s->total;
-	if (ret_held)
-		*ret_held = s->held;
 	if (ret_host)
 		*ret_host = s->host;
-	for (int r = 0; ret_free && r < RES_COUNT; r++)
-		ret_free->v[r] = free_of(s, (enum resource)r);
+	for (int r = 0; ret_held && r < RES_COUNT; r++)
+		ret_held->v[r] = s->total.v[r] - left.v[r] - s->host.v[r];
+	if (ret_free)
+		*ret_free = left;
 }
 
 bool sched_held(const struct sched *s, const char *id, struct amounts *ret)
 {
-	const struct sched_entry *e = find(s, id);
+	const struct named *n = find(s, id);
 
-	if (!e || !e->is_admitted)
+	if (!n || !alloc_is_running(s->alloc, n->handle))
 		return false;
-	*ret = e->held;
+	for (int r = 0; r < RES_COUNT; r++)
+		ret->v[r] = held_of(s, n, (enum resource)r);
 	return true;
 }
 
@@ -434,8 +463,8 @@ void sched_each_waiting(struct sched *s, int64_t now_ns,
 			void (*fn)(void *arg, const char *id, int64_t arrival_ns), void *arg)
 {
 	size_t n = 0;
-	OWN(mem) struct sched_entry **q = sorted_queue(s, now_ns, &n);
+	OWN(mem) uint32_t *q = alloc_queue(s->alloc, now_ns, &n);
 
 	for (size_t i = 0; i < n; i++)
-		fn(arg, q[i]->id, q[i]->arrival_ns);
+		fn(arg, named_of(s, q[i])->id, named_of(s, q[i])->arrival_ns);
 }

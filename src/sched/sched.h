@@ -3,9 +3,9 @@
 #define SCHED_SCHED_H
 
 /*
- * Scheduler: who gets resources next.  Pure: no I/O, threads or clock; events
- * and the time go in, decisions come out; the engine drives it with the real
- * clock, a simulator with a virtual one.
+ * Scheduler: who gets resources next.  The allocator (alloc.h) with names for the engine:
+ * jobs by id, best effort and its measurement, reasons for people.  Pure: no I/O, threads or
+ * clock; events and the time go in, decisions come out.
  *
  * A decision is a request: what it takes counts as taken at once; what it frees
  * counts as free only when the event says so.
@@ -25,22 +25,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sched/resource.h"
 #include "util/err.h"
 #include "util/str.h"
-
-enum resource {
-	RES_CPU,    /* thousandths of a cpu */
-	RES_MEMORY, /* bytes */
-	RES_DISK,   /* bytes */
-	RES_GPUS,
-	RES_MANAGE, /* bytes: M, what managing costs */
-	RES_COUNT,
-};
-
-/* One amount per resource. */
-struct amounts {
-	int64_t v[RES_COUNT];
-};
 
 struct sched_job {
 	const char *id;           /* copied */
@@ -53,27 +40,6 @@ struct sched_job {
 
 struct sched;
 
-/* ---- policies: two small independent tables ---- */
-
-struct sched_entry; /* a waiting job, seen by orders and fills */
-
-/* Who stands where in the queue. */
-struct sched_order {
-	const char *name;
-	/* Negative when @a comes before @b at time @now_ns; never 0 for different jobs. */
-	int (*compare)(const struct sched_entry *a, const struct sched_entry *b, int64_t now_ns);
-};
-
-/* What may start when the head does not fit. */
-struct sched_fill {
-	const char *name;
-	bool head_blocks; /* nothing passes a head that does not fit */
-};
-
-/** sched_order_find() / sched_fill_find() - by name; NULL when unknown; static storage */
-const struct sched_order *sched_order_find(const char *name);
-const struct sched_fill *sched_fill_find(const char *name);
-
 /* ---- life ---- */
 
 struct sched *sched_new(void); /* fcfs/strict, everything 0 */
@@ -81,7 +47,7 @@ void sched_free(struct sched *s);
 DEFINE_OWN(sched, sched_free)
 
 /**
- * sched_policy_set() - "fcfs" or "fcfs/list"
+ * sched_policy_set() - "fcfs", "sjf/easy": as alloc_policy_set()
  * Return: NULL, or ERR_INVALID naming what there is.
  */
 struct err *sched_policy_set(struct sched *s, const char *policy) MUST_USE;
@@ -134,7 +100,7 @@ int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, con
 struct sched_reason {
 	enum resource what;
 	int64_t needs, free; /* free may be below zero */
-	bool behind;         /* it would fit; it waits for those before it */
+	bool behind; /* it would fit; it waits for those before it, or for its user's quota */
 };
 
 /** sched_reason() - why a waiting job waits; false when @id does not wait */
@@ -159,11 +125,5 @@ bool sched_held(const struct sched *s, const char *id, struct amounts *ret);
 /** sched_each_waiting() - in the order of the policy at @now_ns */
 void sched_each_waiting(struct sched *s, int64_t now_ns,
 			void (*fn)(void *arg, const char *id, int64_t arrival_ns), void *arg);
-
-/** sched_resource_name() - "cpu", "memory", …; static storage */
-const char *sched_resource_name(enum resource r);
-
-/** sched_amount_text() - "1.5 GiB", "0.5 cpus", "2"; @buf at least 32 bytes; returns @buf */
-const char *sched_amount_text(enum resource r, int64_t amount, char *buf);
 
 #endif
