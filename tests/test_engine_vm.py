@@ -114,7 +114,7 @@ def test_what_a_running_vm_can_change_and_what_it_cannot(vms):
     assert group('memory.limit_in_bytes') == memory
     for option, words in (('-m=512m', 'the memory of a running VM cannot be changed'),
                           ('--cpus=2', 'the vcpus of a running VM cannot be changed; it has 1'),
-                          ('--pids-limit=50', 'a VM cannot have --pids-limit')):
+                          ('--pids-limit=50', 'the --pids-limit of a running VM cannot be changed')):
         p = vms.hostel('update', option, 'vm')
         assert p.returncode and words in p.err, p.err
     vms.ok('stop', '-t', '1', 'vm', timeout=60)

@@ -153,7 +153,8 @@ static struct err *check_running_vm(const struct instance *i, const struct spec 
 	    s->memory_swap_bytes != old->memory_swap_bytes)
 		return err_new(ERR_UNSUPPORTED, "the memory of a running VM cannot be changed");
 	if (s->pids_limit != old->pids_limit)
-		return err_new(ERR_UNSUPPORTED, "a VM cannot have --pids-limit");
+		return err_new(ERR_UNSUPPORTED,
+			       "the --pids-limit of a running VM cannot be changed");
 	if (i->vcpus && milli > i->vcpus * INT64_C(1000))
 		return err_new(ERR_UNSUPPORTED,
 			       "the vcpus of a running VM cannot be changed; it has %d", i->vcpus);
