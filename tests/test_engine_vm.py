@@ -130,3 +130,15 @@ def cgroup_file(d, id, name):
     if not os.path.exists(path):
         pytest.skip('cgroup v2')
     return open(path).read().strip()
+
+
+@pytest.mark.parametrize('kind', [[], ['--vm']], ids=['container', 'vm'])
+def test_a_disk_limit_holds_and_is_seen_inside(vms, kind):
+    """By a disk of its own: the way of a host without project quota (tests/test_quota.py has the other)."""
+    p = vms.hostel('run', '--rm', *kind, '--storage-opt', 'size=32m', 'busybox', 'sh', '-c',
+                   'df -k / | tail -1; dd if=/dev/zero of=/big bs=1M count=60 2>&1; ls -l /big', timeout=120)
+    size = int(p.out.splitlines()[0].split()[-5])
+    written = int(p.out.splitlines()[-1].split()[4])
+    assert 24 << 10 < size <= 32 << 10, p.out
+    assert 'No space left' in p.out or 'quota exceeded' in p.out
+    assert 20 << 20 < written < 32 << 20

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sys/project.h"
 #include "sys/spawn.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -21,6 +22,7 @@
 #define OPTIONS_MAX  4000 /* mount(2) takes one page */
 #define LOOP_TRIES   50
 #define LOWER_FD_LEN 32
+#define MOUNT_ROOM   (1 << 20)
 
 static const char *const mke2fs[] = {
 	"mke2fs",
@@ -217,6 +219,29 @@ static struct err *mount_overlay(const json_t *rootfs, const char *upper, const 
 	return NULL;
 }
 
+/*
+ * The overlay makes a folder of its own at each mount: without room for it the root would
+ * be read-only, and what filled it could not be deleted.  So there is room until it is made.
+ */
+static struct err *mount_limited(const json_t *rootfs, const char *upper, const char *work,
+				 const char *target)
+{
+	uint32_t project = (uint32_t)jx_int(rootfs, "project", 0);
+	int64_t bytes = jx_int(rootfs, "disk_bytes", 0);
+	OWN(err) struct err *mounted = NULL;
+	OWN(fd) int fd = -1;
+
+	if (!project)
+		return mount_overlay(rootfs, upper, work, target);
+	fd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(errno, "%s", upper);
+	TRY(project_limit(fd, project, bytes + MOUNT_ROOM));
+	mounted = mount_overlay(rootfs, upper, work, target);
+	TRY(project_limit(fd, project, bytes));
+	return TAKE(mounted);
+}
+
 struct err *ctr_rootfs_mount(const json_t *rootfs, int disk_fd, const char *state_dir,
 			     const char *target)
 {
@@ -236,7 +261,7 @@ struct err *ctr_rootfs_mount(const json_t *rootfs, int disk_fd, const char *stat
 		TRY(mount_disk(disk_fd, rw));
 	TRY(make_dir(upper));
 	TRY(make_dir(work));
-	return mount_overlay(rootfs, upper, work, target);
+	return mount_limited(rootfs, upper, work, target);
 }
 
 struct err *ctr_rootfs_enter(const char *target)

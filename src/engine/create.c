@@ -126,6 +126,7 @@ static struct err *make_folder(struct instance *i)
 {
 	for (size_t n = 0; n < ARRAY_SIZE(folders); n++)
 		TRY(make_dir(i->state_dir, folders[n]));
+	TRY(quota_claim(i));
 	return instance_save_spec(i);
 }
 

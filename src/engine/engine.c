@@ -286,6 +286,7 @@ static struct err *engine_start_up(struct engine *e)
 	OWN(mem) char *path = engine_path(e, "hostel.db");
 
 	TRY(make_folders(e));
+	quota_probe(e);
 	TRY(store_open(path, &e->store));
 	TRY(images_load(e));
 	queue_init(e);

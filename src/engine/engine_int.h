@@ -21,7 +21,7 @@
  *	stop.c       stop, kill, restart, pause    remove.c
  *	ticket.c     completions and waits         streams.c  attach, resize
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
- *	resources.c  measure.c  recovery.c  crash.c
+ *	resources.c  measure.c  recovery.c  crash.c  quota.c
  */
 
 #include <sys/queue.h>
@@ -274,6 +274,7 @@ struct engine {
 	int64_t manage_self_bytes;                   /* M_0 */
 	char *kvm_reason;                            /* NULL: not probed yet */
 	bool has_kvm;
+	bool has_projects; /* root keeps to limits of projects */
 	struct tsc_sample tsc_start;
 	int64_t tsc_khz; /* of the host; 0: not known yet */
 	char *boot_id;
@@ -467,6 +468,23 @@ void exits_again(struct instance *i, int64_t delay_ns);
 void exits_back_off(struct instance *i, int64_t delay_ns);
 /** exits_at_boot() - the host was restarted: policies say what runs again */
 void exits_at_boot(struct instance *i);
+
+/* ---- quota.c ---- */
+
+/** quota_probe() - does root's file system keep to limits of projects? */
+void quota_probe(struct engine *e);
+
+/** quota_claim() - a new instance's folder gets a number and its limit, where that can be */
+struct err *quota_claim(struct instance *i) MUST_USE;
+
+/** quota_project() - number that its folder carries; 0: its disk is a file of its own */
+uint32_t quota_project(const struct instance *i);
+
+/** quota_renew() - before a start; ERR_UNAVAILABLE when the file system no longer keeps to it */
+struct err *quota_renew(const struct instance *i, uint32_t id) MUST_USE;
+
+/** quota_release() - a folder is about to go: its number is free when its files are gone */
+void quota_release(const struct engine *e, const char *state_dir);
 
 /* ---- update.c ---- */
 

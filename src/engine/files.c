@@ -24,7 +24,7 @@ static json_t *rootfs_json(struct instance *i)
 	if (i->pid > 0)
 		json_object_set_new(j, "pid", json_integer(i->pid));
 	json_object_set_new(j, "lower", lower);
-	if (i->spec->disk_bytes) {
+	if (i->spec->disk_bytes && !quota_project(i)) {
 		json_object_set_new(j, "disk", json_sprintf("%s/rw.img", i->state_dir));
 	} else {
 		json_object_set_new(j, "upper", json_sprintf("%s/rw/upper", i->state_dir));

@@ -222,32 +222,44 @@ static json_t *plan_lower(struct engine *e, const struct image *im)
 
 #define IMAGE_VM_DISK (INT64_C(10) << 30)
 
+/* Where writes go, and what holds them back: nothing, a project quota, or a disk of its own. */
+static struct err *plan_upper(const struct instance *i, json_t *j)
+{
+	bool is_vm = i->spec->kind == SPEC_IMAGE_VM;
+	int64_t bytes = i->spec->disk_bytes ? i->spec->disk_bytes : is_vm ? IMAGE_VM_DISK : 0;
+	uint32_t project = quota_project(i);
+
+	if (bytes)
+		json_object_set_new(j, "disk_bytes", json_integer(bytes));
+	if (bytes && !project) {
+		json_object_set_new(j, "disk", json_sprintf("%s/rw.img", i->state_dir));
+		return NULL;
+	}
+	json_object_set_new(j, "upper", json_sprintf("%s/rw/upper", i->state_dir));
+	json_object_set_new(j, "work", json_sprintf("%s/rw/work", i->state_dir));
+	if (!project)
+		return NULL;
+	json_object_set_new(j, "project", json_integer(project));
+	return quota_renew(i, project);
+}
+
 static struct err *plan_rootfs(struct draft *d, json_t **ret)
 {
 	struct instance *i = d->i;
 	struct image *im = i->spec->image_id ? image_by_id(i->e, i->spec->image_id) : NULL;
-	bool is_vm = i->spec->kind == SPEC_IMAGE_VM;
-	int64_t bytes = i->spec->disk_bytes ? i->spec->disk_bytes : is_vm ? IMAGE_VM_DISK : 0;
-	json_t *j;
+	OWN(json) json_t *j = json_object();
 
 	if (!im)
 		return err_new(ERR_NOT_FOUND, "No such image: %s", i->spec->image_id);
-	j = json_object();
 	json_object_set_new(j, "lower", plan_lower(i->e, im));
-	if (bytes) {
-		json_object_set_new(j, "disk", json_sprintf("%s/rw.img", i->state_dir));
-		json_object_set_new(j, "disk_bytes", json_integer(bytes));
-	}
-	if (is_vm) {
+	TRY(plan_upper(i, j));
+	if (i->spec->kind == SPEC_IMAGE_VM) {
 		OWN(mem) char *erofs = engine_path(i->e, "images/%s.erofs", im->id + 7);
 
 		json_object_set_new(j, "erofs", json_string(erofs));
-	} else if (!bytes) {
-		json_object_set_new(j, "upper", json_sprintf("%s/rw/upper", i->state_dir));
-		json_object_set_new(j, "work", json_sprintf("%s/rw/work", i->state_dir));
 	}
 	json_object_set_new(j, "readonly", json_boolean(i->spec->readonly_rootfs));
-	*ret = j;
+	*ret = json_incref(j);
 	return NULL;
 }
 

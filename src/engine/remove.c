@@ -36,6 +36,7 @@ void trash_put(struct engine *e, const char *path)
 	engine_random_id(id);
 	OWN(mem) char *to = engine_path(e, "tmp/trash-%.24s", id);
 
+	quota_release(e, path);
 	if (rename(path, to) < 0) {
 		if (errno != ENOENT)
 			log_warn("%s: %s", path, strerror(errno));

@@ -24,7 +24,9 @@
  *	      "disk": "/…/instances/ID/rw.img",  sparse ext4 that holds upper and work (its folders
  *	                                         "upper" and "work"), absent without a disk limit
  *	                                         (containers); always there for image VMs
- *	      "disk_bytes": 0,                   size of a disk that does not exist yet
+ *	      "disk_bytes": 0,                   its size; with "project" the quota
+ *	      "project": 268435457,              number that the upper's files are counted under: a
+ *	                                         project quota in place of "disk"
  *	      "erofs": "/…/images/HEX.erofs",    image VM: read-only root
  *	      "readonly": false
  *	    },

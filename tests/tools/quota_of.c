@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quota_of NUMBER: what a project on /q uses, and its limit. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sys/project.h"
+
+int main(int argc, char **argv)
+{
+	struct project_usage u = { 0 };
+	int fd = open("/q", O_RDONLY | O_DIRECTORY);
+	struct err *e = project_usage(fd, argc > 1 ? (uint32_t)atoll(argv[1]) : 0, &u);
+
+	if (e) {
+		fprintf(stderr, "%s\n", err_text(e));
+		return 1;
+	}
+	printf("used %" PRId64 " limit %" PRId64 "\n", u.used_bytes, u.limit_bytes);
+	return 0;
+}
