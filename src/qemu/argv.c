@@ -107,8 +107,9 @@ static void add_firmware(struct view *v, struct strv *argv)
 		if (flashes[i].fd < 0)
 			continue;
 		add(argv, "-add-fd", "fd=%d,set=%d", flashes[i].fd, flashes[i].fd);
+		/* Else it is opened read-only first, and the descriptor is not. */
 		add(argv, "-drive", "if=pflash,unit=%d,format=raw,file=/dev/fdset/%d%s",
-		    flashes[i].unit, flashes[i].fd, i ? "" : ",readonly=on");
+		    flashes[i].unit, flashes[i].fd, i ? ",auto-read-only=off" : ",readonly=on");
 	}
 }
 
