@@ -102,6 +102,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
     r = Registry(folder)
     put_image(r, 'small', '1', SMALL)
+    put_image(r, 'library/small', '1', SMALL)
     r.stop()
     return folder / 'data'
 
@@ -437,3 +438,69 @@ def test_an_index_with_attestations(store, registry):
     p = pull(store, registry, 'x:none')
     assert p.kind == 'UNSUPPORTED' and 'no matching manifest for linux/amd64' in p.text
     assert digest(statement)[7:] not in store.names('blobs/sha256') and store.is_tidy()
+
+
+# ---- through the daemon ----
+
+@pytest.fixture
+def daemon(new_hosteld, tmp_path):
+    return new_hosteld(config={'registry_certs': str(tmp_path / 'certs.d')})
+
+
+def kept(d):
+    path = d.dir / 'docker-config/config.json'
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+@pytest.mark.parametrize('kind', ['basic', 'bearer'])
+def test_hostel_login_pull_logout(daemon, request, kind):
+    r = request.getfixturevalue(kind)
+    ref = f'{r.name}/small:1'
+    p = daemon.hostel('pull', ref)
+    assert p.returncode == 1 and len(p.err.splitlines()) == 1, p.err
+    p = daemon.hostel('login', '-u', 'me', '--password-stdin', r.name, input='wrong\n')
+    assert p.returncode == 1 and 'unauthorized' in p.err and len(p.err.splitlines()) == 1 and kept(daemon) == {}, p.err
+    p = daemon.hostel('login', '-u', 'me', '--password-stdin', r.name, input='secret\n')
+    assert (p.returncode, p.out, p.err) == (0, 'Login Succeeded', '')
+    assert kept(daemon)['auths'] == {r.name: {'auth': base64.b64encode(b'me:secret').decode()}}
+    daemon.ok('pull', '-q', ref)
+    assert daemon.ok('images', '-q') == SMALL.id[7:19]
+    daemon.ok('rmi', ref)
+    assert daemon.ok('create', '--pull', 'always', ref)  # pulls with them too
+    daemon.ok('logout', r.name)
+    assert kept(daemon)['auths'] == {}
+    assert daemon.hostel('pull', ref).returncode == 1
+    p = daemon.hostel('logout', r.name)
+    assert p.returncode == 1 and p.err == f'hostel: not logged in to {r.name}'
+
+
+def test_docker_login_and_pull(daemon, basic, docker):
+    ref = f'{basic.name}/small:1'
+    p = daemon.docker('pull', ref)
+    assert p.returncode == 1 and 'no basic auth credentials' in p.err
+    p = daemon.docker('login', '-u', 'me', '-p', 'wrong', basic.name)
+    assert p.returncode == 1 and 'unauthorized' in p.err, p.err
+    p = daemon.docker('login', '-u', 'me', '-p', 'secret', basic.name)
+    assert p.returncode == 0 and 'Login Succeeded' in p.out, p.err
+    p = daemon.docker('pull', ref)  # by X-Registry-Auth
+    assert p.returncode == 0 and f'Status: Downloaded newer image for {ref}' in p.out, p.err
+    daemon.ok('rmi', ref)
+    daemon.ok('pull', '-q', ref)  # what docker login kept is used
+    config = kept(daemon)
+    config['credHelpers'] = {basic.name: 'secretservice'}
+    (daemon.dir / 'docker-config/config.json').write_text(json.dumps(config))
+    p = daemon.hostel('pull', ref)
+    assert p.returncode == 1 and 'docker-credential-secretservice' in p.err and len(p.err.splitlines()) == 1
+
+
+def test_settings_of_the_daemon(new_hosteld, authority, tls_registry):
+    r = tls_registry(authority.issue('expired', end='20240301000000Z'))
+    d = new_hosteld(config={'registry_certs': '/nonexistent'})
+    p = d.hostel('pull', f'{r.name}/small:1')
+    assert p.returncode == 1 and 'x509: certificate has expired on 2024-03-01' in p.err
+    assert len(p.err.splitlines()) == 1
+    d = new_hosteld('--registry-insecure', f'localhost:1,{r.name}')
+    assert d.ok('pull', '-q', f'{r.name}/small:1')
+    d = new_hosteld('--registry-mirror', f'https://{r.name}', '--registry-insecure', r.name)
+    d.ok('pull', '-q', 'small:1')
+    assert 'small' in d.ok('images')

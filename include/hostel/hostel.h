@@ -162,7 +162,19 @@ HOSTEL_API int hostel_list(struct hostel *h, int all, char **ret_json);
 /* ---- images and numbers ---- */
 
 /**
- * hostel_pull() - fetch an image
+ * hostel_login() - ask a registry whether it takes these credentials, and keep them for later pulls
+ * They are kept where Docker keeps them: "auths" of $DOCKER_CONFIG/config.json or
+ * ~/.docker/config.json. Credential helpers are refused by name (HOSTEL_UNSUPPORTED).
+ * @registry: "localhost:5000"; NULL: docker.io
+ */
+HOSTEL_API int hostel_login(struct hostel *h, const char *registry, const char *user,
+			    const char *password);
+
+/** hostel_logout() - forget them; HOSTEL_NOT_FOUND when there are none */
+HOSTEL_API int hostel_logout(struct hostel *h, const char *registry);
+
+/**
+ * hostel_pull() - fetch an image, with what hostel_login() or docker login kept for its registry
  * @progress: called with each progress message (a JSON object as text); may be NULL
  */
 HOSTEL_API int hostel_pull(struct hostel *h, const char *image, const char *platform,

@@ -69,7 +69,7 @@ typedef struct err *command_fn(struct cli *c, const struct args *a);
 extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_console, cmd_stop,
     cmd_kill, cmd_restart, cmd_pause, cmd_unpause, cmd_rm, cmd_wait, cmd_rename, cmd_update,
     cmd_logs, cmd_cp, cmd_top, cmd_stats, cmd_inspect, cmd_diff, cmd_events, cmd_port, cmd_ps,
-    cmd_pull, cmd_push, cmd_load, cmd_save, cmd_import, cmd_export, cmd_images, cmd_rmi, cmd_tag,
+    cmd_login, cmd_logout, cmd_pull, cmd_push, cmd_load, cmd_save, cmd_import, cmd_export, cmd_images, cmd_rmi, cmd_tag,
     cmd_history, cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create,
     cmd_vm_ls, cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_queue, cmd_resources,
     cmd_accounting, cmd_info, cmd_version, cmd_config_show, cmd_completion, cmd_complete,

@@ -105,6 +105,14 @@ static const struct opt inspect_rows[] = {
 };
 static const struct opt_table inspect_options = OPT_TABLE(inspect_rows);
 
+static const struct opt login_rows[] = {
+	{ "username", 'u', OPT_TEXT, "USER", "User name there" },
+	{ "password", 'p', OPT_TEXT, "PASSWORD",
+	  "Password; others can see it in the process list" },
+	{ "password-stdin", 0, OPT_FLAG, NULL, "Read the password from stdin" },
+};
+static const struct opt_table login_options = OPT_TABLE(login_rows);
+
 static const struct opt pull_rows[] = {
 	{ "quiet", 'q', OPT_FLAG, NULL, "No progress" },
 	{ "platform", 0, OPT_TEXT, "OS/ARCH", "Another platform than this host's" },
@@ -272,6 +280,9 @@ static const struct command commands[] = {
 	{ "images", "[REFERENCE]", "List images", IMAGES,
 	  .tables = { &images_options, &format_options, &quiet_options }, .max_args = 1,
 	  .what = WHAT_IMAGE, .run = cmd_images },
+	{ "login", "[REGISTRY]", "Keep credentials for a registry, as docker login does", IMAGES,
+	  .tables = { &login_options }, .max_args = 1, .run = cmd_login },
+	{ "logout", "[REGISTRY]", "Forget them", IMAGES, .max_args = 1, .run = cmd_logout },
 	{ "pull", "IMAGE", "Fetch an image from a registry", IMAGES, .tables = { &pull_options },
 	  .min_args = 1, .max_args = 1, .what = WHAT_IMAGE, .run = cmd_pull },
 	{ "push", "IMAGE", "Send an image to a registry", IMAGES, .tables = { &push_options },

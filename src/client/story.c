@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "client/auth.h"
 #include "client/client_int.h"
 
 #include <inttypes.h>
@@ -622,8 +623,11 @@ int hostel_pull(struct hostel *h, const char *image, const char *platform,
 {
 	OWN(reply) struct hostel_reply *r = NULL;
 	OWN(buf) struct buf path = { 0 };
-	int rc;
+	char *auth = NULL;
+	int rc = client_auth_header(h, image, &auth);
 
+	if (rc)
+		return rc;
 	buf_adds(&path, API "/images/create?fromImage=");
 	buf_encode(&path, image);
 	if (!strchr(strrchr(image, '/') ? strrchr(image, '/') : image, ':') && !strchr(image, '@'))
@@ -632,9 +636,12 @@ int hostel_pull(struct hostel *h, const char *image, const char *platform,
 		buf_adds(&path, "&platform=");
 		buf_encode(&path, platform);
 	}
-	if (path.failed)
-		return fail_memory(h);
-	rc = hostel_send(h, &(struct hostel_request) { .method = "POST", .path = path.p }, &r);
+	rc = path.failed ? fail_memory(h)
+			 : hostel_send(h,
+				       &(struct hostel_request) {
+					   .method = "POST", .path = path.p, .headers = auth },
+				       &r);
+	free(auth);
 	return rc ? rc : follow(h, r, progress, arg);
 }
 

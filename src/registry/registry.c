@@ -156,6 +156,14 @@ static struct err *reach(struct registry *r, const struct registry_options *o)
 	return reach_by_either(r, host, o->plain_http || is_loopback(o->domain));
 }
 
+/* Its certificates are looked for by this name. */
+static char *mirror_host(const char *url)
+{
+	const char *at = strstr(url, "://"), *host = at ? at + 3 : url;
+
+	return xstrndup(host, strcspn(host, "/"));
+}
+
 static char *said(const char *text)
 {
 	return text && *text ? xstrdup(text) : NULL;
@@ -167,7 +175,7 @@ struct err *registry_new(const struct registry_options *o, struct registry **ret
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		return err_new(ERR_INTERNAL, "libcurl does not start");
-	r->domain = xstrdup(o->domain);
+	r->domain = o->mirror ? mirror_host(o->mirror) : xstrdup(o->domain);
 	r->path = xstrdup(o->path);
 	r->username = said(o->username);
 	r->password = xstrdup(o->password);

@@ -11,11 +11,22 @@ static bool lists(const json_t *config, const char *key, const char *domain)
 	return strv_has(&names, domain);
 }
 
+/* HOST:PORT of the mirror that stands for a registry, or the registry itself. */
+static char *asked_host(const json_t *config, const char *domain)
+{
+	const char *mirror = jx_str(json_object_get(config, "mirrors"), domain, NULL);
+	const char *at = mirror ? strstr(mirror, "://") : NULL, *host = at ? at + 3 : mirror;
+
+	return host ? xstrndup(host, strcspn(host, "/")) : xstrdup(domain);
+}
+
 void job_registry_options(const struct job *j, const char *domain, struct job_registry *own,
 			  struct registry_options *ret)
 {
 	const json_t *auth = json_object_get(j->args, "auth");
 	const json_t *config = json_object_get(j->args, "registry_config");
+
+	OWN(mem) char *host = asked_host(config, domain);
 
 	jx_strv(config, "certs", &own->certs);
 	*ret = (struct registry_options) {
@@ -24,7 +35,7 @@ void job_registry_options(const struct job *j, const char *domain, struct job_re
 		.mirror = jx_str(json_object_get(config, "mirrors"), domain, NULL),
 		.plain_http =
 		    jx_bool(j->args, "plain_http", false) || lists(config, "plain_http", domain),
-		.insecure = lists(config, "insecure", domain),
+		.insecure = lists(config, "insecure", host),
 		.username = jx_str(auth, "username", NULL),
 		.password = jx_str(auth, "password", NULL),
 		.identity_token = jx_str(auth, "identitytoken", NULL),
