@@ -142,6 +142,7 @@ class Hosteld:
             path.write_text(json.dumps(config))
             self.options += ['--config', str(path)]
         self.before_links, self.before_tables = links(), tables()
+        self.seen_bridges = set()
         self.process = None
         self.root.mkdir()
         self.run_dir.mkdir()
@@ -245,6 +246,9 @@ class Hosteld:
             return
         for i in self.api('GET', '/hostel/v1/instances?all=true').json:
             self.api('DELETE', f'/containers/{i["id"]}?force=1&v=1')
+        for n in self.api('GET', '/networks?filters={"type":["custom"]}').json:
+            self.seen_bridges.add(f'br-{n["Id"][:12]}')
+            self.api('DELETE', f'/networks/{n["Id"]}')
 
     def leftovers(self):
         """What is there of this daemon; [] is how it must end."""
@@ -254,8 +258,13 @@ class Hosteld:
         left += [f'loop device {l}' for l in loops_of(str(self.dir))]
         left += [f'cgroup {c}' for c in cgroups_of(self.cgroup)]
         left += [f'interface {l}' for l in links() - self.before_links if l == self.bridge or self._is_ours(l)]
+        left += [f'interface {l}' for l in self.user_bridges() if l in links()]
         left += [f'nft table {t}' for t in tables() if self.table in t]
         return left
+
+    def user_bridges(self):
+        """Bridges of the networks that its folder knows; a removed network's file goes last."""
+        return self.seen_bridges | {f'br-{p.stem[:12]}' for p in (self.root / 'networks').glob('*.json')}
 
     def _is_ours(self, link):
         with contextlib.suppress(OSError):
@@ -291,8 +300,8 @@ class Hosteld:
             for d, _, _ in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(d)
-        if self.bridge in links():
-            run('ip', 'link', 'del', self.bridge)
+        for l in ({self.bridge} | self.user_bridges()) & links():
+            run('ip', 'link', 'del', l)
         for t in tables():
             if self.table in t:
                 run('nft', 'delete', 'table', *t.split())

@@ -86,7 +86,10 @@ struct docker_paths call_paths(const struct call *c)
 {
 	const struct engine_config *config = engine_config(c->api->engine);
 
-	return (struct docker_paths) { .root = config ? config->root : "/var/lib/hostel" };
+	return (struct docker_paths) {
+		.root = config ? config->root : "/var/lib/hostel",
+		.short_alias = c->minor < 45,
+	};
 }
 
 void call_text(struct call *c, int status, const char *type, const char *text)

@@ -153,8 +153,9 @@ handler ctr_export, ctr_archive_get, ctr_archive_put;
 handler img_list, img_create, img_load, img_save, img_save_one, img_tag, img_remove, img_inspect,
     img_history, img_login, img_prune, img_distribution;
 /* volumes.c */
-handler vol_list, vol_create, vol_inspect, vol_remove, vol_prune, net_list, net_inspect, net_refuse,
-    net_prune;
+handler vol_list, vol_create, vol_inspect, vol_remove, vol_prune;
+/* networks.c */
+handler net_list, net_inspect, net_create, net_remove, net_prune, net_connect, net_disconnect;
 /* hostel.c */
 handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_start, hst_queue,
     hst_resources, hst_accounting, hst_config, hst_info, hst_kernels, hst_kernel_add,

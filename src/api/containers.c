@@ -86,10 +86,15 @@ static bool volume_matches(const void *thing, const char *value)
 static bool network_matches(const void *thing, const char *value)
 {
 	const struct instance_view *v = thing;
-	const char *name = v->spec->network_mode ? v->spec->network_mode : "bridge";
+	const char *mode = v->spec->network_mode;
 	char id[65];
 
-	return streq(name, value) || streq(docker_network_id(name, id), value);
+	for (size_t k = 0; k < v->n_endpoints; k++)
+		if (streq(v->endpoints[k].network, value) ||
+		    streq(docker_network_id(v->endpoints[k].network_id, id), value))
+			return true;
+	return !spec_has_own_network(v->spec) &&
+	       (streq(mode, value) || streq(docker_network_id(mode, id), value));
 }
 
 static bool isolation_matches(const void *thing, const char *value)

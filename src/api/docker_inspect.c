@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "api/docker_spec.h"
 #include "api/docker_text.h"
@@ -13,6 +14,10 @@ const char *docker_network_id(const char *name, char *buf)
 {
 	uint64_t h = 14695981039346656037ULL; /* FNV-1a, run on over four words */
 
+	if (strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64) {
+		snprintf(buf, 65, "%s", name);
+		return buf;
+	}
 	for (int word = 0; word < 4; word++) {
 		for (const char *p = name; *p; p++)
 			h = (h ^ (uint8_t)*p) * 1099511628211ULL;
@@ -108,27 +113,89 @@ static const char *network_name(const struct spec *s)
 	return s->network_mode ? s->network_mode : "bridge";
 }
 
-static json_t *endpoint(const struct instance_view *v)
+const char *docker_endpoint_id(const struct instance_view *v, size_t k, char *buf)
+{
+	OWN(mem) char *text = xasprintf("%s %s", v->id, v->endpoints[k].network_id);
+
+	if (k)
+		return docker_network_id(text, buf);
+	snprintf(buf, 65, "%s", v->id);
+	return buf;
+}
+
+/* What a network that is none has: host, none. */
+static json_t *no_endpoint(const char *name)
 {
 	char id[65];
-	bool up = v->address != NULL;
 
 	return json_pack(
 	    "{s:n, s:[], s:[], s:s, s:n, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:[]}",
-	    "IPAMConfig", "Links", "Aliases", "MacAddress", up && v->mac ? v->mac : "",
-	    "DriverOpts", "GwPriority", 0, "NetworkID",
-	    docker_network_id(network_name(v->spec), id), "EndpointID", up ? v->id : "", "Gateway",
-	    up && v->gateway ? v->gateway : "", "IPAddress", up ? v->address : "", "IPPrefixLen",
-	    up ? v->prefix_len : 0, "IPv6Gateway", "", "GlobalIPv6Address", "",
-	    "GlobalIPv6PrefixLen", 0, "DNSNames");
+	    "IPAMConfig", "Links", "Aliases", "MacAddress", "", "DriverOpts", "GwPriority", 0,
+	    "NetworkID", docker_network_id(name, id), "EndpointID", "", "Gateway", "", "IPAddress",
+	    "", "IPPrefixLen", 0, "IPv6Gateway", "", "GlobalIPv6Address", "", "GlobalIPv6PrefixLen",
+	    0, "DNSNames");
 }
 
-static json_t *networks_object(const struct instance_view *v)
+static json_t *aliases_of(const struct instance_view *v, const struct engine_endpoint *end,
+			  const struct docker_paths *paths)
+{
+	json_t *a = jx_from_strv(&end->said->aliases);
+
+	if (paths->short_alias && !streq(end->network_id, "bridge"))
+		json_array_append_new(a, json_sprintf("%.12s", v->id));
+	return a;
+}
+
+/* By what the others on a user's network find it. */
+static json_t *dns_names(const struct instance_view *v, const struct engine_endpoint *end)
+{
+	OWN(strv) struct strv l = { 0 };
+	OWN(mem) char *shortened = xasprintf("%.12s", v->id);
+	const struct strv *more = &end->said->aliases;
+
+	if (streq(end->network_id, "bridge"))
+		return json_array();
+	strv_add(&l, v->spec->name);
+	for (size_t k = 0; k < more->n; k++)
+		if (!strv_has(&l, more->v[k]))
+			strv_add(&l, more->v[k]);
+	if (!strv_has(&l, shortened))
+		strv_add(&l, shortened);
+	if (v->spec->hostname && !strv_has(&l, v->spec->hostname))
+		strv_add(&l, v->spec->hostname);
+	return jx_from_strv(&l);
+}
+
+static json_t *endpoint(const struct instance_view *v, size_t k, const struct docker_paths *paths)
+{
+	const struct engine_endpoint *end = &v->endpoints[k];
+	json_t *j = no_endpoint(end->network_id);
+	char id[65];
+
+	json_object_set_new(j, "Aliases", aliases_of(v, end, paths));
+	json_object_set_new(j, "DNSNames", dns_names(v, end));
+	if (end->said->ip && *end->said->ip)
+		json_object_set_new(j, "IPAMConfig",
+				    json_pack("{s:s}", "IPv4Address", end->said->ip));
+	if (!end->address)
+		return j;
+	jx_set_str(j, "MacAddress", end->mac ? end->mac : "");
+	jx_set_str(j, "EndpointID", docker_endpoint_id(v, k, id));
+	jx_set_str(j, "Gateway", end->gateway ? end->gateway : "");
+	jx_set_str(j, "IPAddress", end->address);
+	json_object_set_new(j, "IPPrefixLen", json_integer(end->prefix_len));
+	return j;
+}
+
+static json_t *networks_object(const struct instance_view *v, const struct docker_paths *paths)
 {
 	json_t *o = json_object();
+	const char *mode = v->spec->network_mode;
 
-	if (strncmp(network_name(v->spec), "container:", 10))
-		json_object_set_new(o, network_name(v->spec), endpoint(v));
+	for (size_t k = 0; k < v->n_endpoints; k++)
+		json_object_set_new(o, v->endpoints[k].network, endpoint(v, k, paths));
+	if (!spec_has_own_network(v->spec) && strncmp(mode, "container:", 10))
+		json_object_set_new(o, mode, no_endpoint(mode));
 	return o;
 }
 
@@ -137,7 +204,7 @@ static json_t *published(const struct instance_view *v)
 	return docker_ports_map(v->ports, is_alive(v) ? v->n_ports : 0, &v->spec->exposed);
 }
 
-static json_t *network_settings(const struct instance_view *v)
+static json_t *network_settings(const struct instance_view *v, const struct docker_paths *paths)
 {
 	bool up = v->address != NULL;
 	OWN(mem)
@@ -152,7 +219,7 @@ static json_t *network_settings(const struct instance_view *v)
 	    "Gateway", up && v->gateway ? v->gateway : "", "GlobalIPv6Address", "",
 	    "GlobalIPv6PrefixLen", 0, "IPAddress", up ? v->address : "", "IPPrefixLen",
 	    up ? v->prefix_len : 0, "IPv6Gateway", "", "MacAddress", up && v->mac ? v->mac : "",
-	    "Networks", networks_object(v));
+	    "Networks", networks_object(v, paths));
 }
 
 static void set_file(json_t *j, const char *member, const char *dir, const char *file)
@@ -226,7 +293,7 @@ json_t *docker_inspect(const struct instance_view *v, const struct docker_paths 
 	json_object_set_new(j, "GraphDriver", json_pack("{s:s, s:{}}", "Name", "overlay2", "Data"));
 	json_object_set_new(j, "Mounts", mount_points(s, paths));
 	json_object_set_new(j, "Config", config_object(v));
-	json_object_set_new(j, "NetworkSettings", network_settings(v));
+	json_object_set_new(j, "NetworkSettings", network_settings(v, paths));
 	json_object_set_new(j, "Hostel", hostel_object(v));
 	return j;
 }
@@ -299,7 +366,7 @@ json_t *docker_summary(const struct instance_view *v, const struct docker_paths 
 	json_object_set_new(j, "Status", jx_string(status.buf));
 	json_object_set_new(j, "HostConfig", json_pack("{s:s}", "NetworkMode", network_name(s)));
 	json_object_set_new(j, "NetworkSettings",
-			    json_pack("{s:o}", "Networks", networks_object(v)));
+			    json_pack("{s:o}", "Networks", networks_object(v, paths)));
 	json_object_set_new(j, "Mounts", mount_points(s, paths));
 	return j;
 }

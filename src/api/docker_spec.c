@@ -2,6 +2,8 @@
 #include "api/docker_spec.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "json/fields.h"
 #include "util/mem.h"
@@ -399,44 +401,95 @@ static struct err *refuse_unsupported(const json_t *host)
 	return NULL;
 }
 
-static bool is_network_mode(const char *mode)
-{
-	static const char *const known[] = { "bridge", "none", "host" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (streq(mode, known[i]))
-			return true;
-	return !strncmp(mode, "container:", 10) && mode[10];
-}
-
 static struct err *read_network_mode(struct spec *s)
 {
-	if (!s->network_mode || !*s->network_mode || streq(s->network_mode, "default"))
+	const char *mode = s->network_mode;
+
+	if (!mode || !*mode || streq(mode, "default"))
 		str_set(&s->network_mode, NULL);
-	else if (!is_network_mode(s->network_mode))
-		return err_new(ERR_NOT_FOUND, "network %s not found", s->network_mode);
+	else if (!strncmp(mode, "container:", 10) && !mode[10])
+		return err_new(ERR_INVALID, "invalid container format container:<name|id>");
 	return NULL;
 }
 
-/* NetworkingConfig.EndpointsConfig.bridge may ask for an address. */
+/* ---- ends of networks ---- */
+
+struct ipam {
+	char *v4, *v6;
+};
+
+static const struct json_field ipam_fields[] = {
+	JSON_FIELD(struct ipam, "IPv4Address", JF_STR, v4),
+	JSON_FIELD(struct ipam, "IPv6Address", JF_STR, v6),
+};
+
+static const struct json_field endpoint_fields[] = {
+	JSON_FIELD(struct spec_endpoint, "Aliases", JF_STRV, aliases),
+	JSON_FIELD(struct spec_endpoint, "MacAddress", JF_STR, mac),
+};
+
+static struct err *read_ipam(const json_t *j, struct spec_endpoint *end)
+{
+	struct ipam m = { 0 };
+	struct err *e = json_read_fields(ipam_fields, ARRAY_SIZE(ipam_fields), j, &m);
+
+	if (!e && m.v4 && *m.v4)
+		str_set(&end->ip, m.v4);
+	if (!e && m.v6 && *m.v6)
+		e = err_new(ERR_UNSUPPORTED, "IPv6 addresses are not supported by hostel");
+	json_free_fields(ipam_fields, ARRAY_SIZE(ipam_fields), &m);
+	return e;
+}
+
+struct err *docker_endpoint_read(const json_t *j, struct spec_endpoint *ret)
+{
+	const json_t *ipam = json_object_get(j, "IPAMConfig");
+
+	if (!json_is_object(j))
+		return NULL;
+	TRY(json_read_fields(endpoint_fields, ARRAY_SIZE(endpoint_fields), j, ret));
+	return json_is_object(ipam) ? read_ipam(ipam, ret) : NULL;
+}
+
+void docker_endpoint_done(struct spec_endpoint *end)
+{
+	json_free_fields(endpoint_fields, ARRAY_SIZE(endpoint_fields), end);
+	free(end->ip);
+	free(end->network);
+	*end = (struct spec_endpoint) { 0 };
+}
+
+/* A default of the client's, or the place of a mode that is no network. */
+static const char *endpoint_name(const struct spec *s, const char *name)
+{
+	if (streq(name, "default"))
+		return s->network_mode ? s->network_mode : "bridge";
+	return name;
+}
+
+/* Docker's clients describe the mode's own "network" too, be it none: that says nothing. */
+static bool is_the_mode_itself(const struct spec *s, const char *name)
+{
+	return !spec_has_own_network(s) && streq(name, s->network_mode);
+}
+
 static struct err *read_endpoints(const json_t *body, struct spec *s)
 {
 	const json_t *all =
 	    json_object_get(json_object_get(body, "NetworkingConfig"), "EndpointsConfig");
-	const char *name;
+	const char *key;
 	json_t *e;
 
-	json_object_foreach((json_t *)(uintptr_t)all, name, e)
+	json_object_foreach((json_t *)(uintptr_t)all, key, e)
 	{
-		const char *mac = jx_str(e, "MacAddress", "");
-		const char *ip = jx_str(json_object_get(e, "IPAMConfig"), "IPv4Address", "");
+		const char *name = endpoint_name(s, key);
 
-		if (strcmp(name, "default") && !is_network_mode(name))
-			return err_new(ERR_NOT_FOUND, "network %s not found", name);
-		if (*mac)
-			str_set(&s->mac_address, mac);
-		if (*ip)
-			str_set(&s->ip_address, ip);
+		if (is_the_mode_itself(s, name))
+			continue;
+		if (spec_endpoint_on(s, name))
+			return err_new(ERR_INVALID, "network %s is named twice", name);
+		TRY_MSG(docker_endpoint_read(e, spec_endpoint_add(s, name)), "network %s", name);
+		jx_strv(e, "Links", &s->links);
 	}
 	return NULL;
 }

@@ -48,6 +48,15 @@ struct err *docker_net_rate_read(const char *text, int64_t *ret_egress,
 /** docker_restart_read() - "no", "on-failure[:N]", "always", "unless-stopped" into @s */
 struct err *docker_restart_read(const char *text, struct spec *s) MUST_USE;
 
+/**
+ * docker_endpoint_read() - EndpointSettings: Aliases, MacAddress, IPAMConfig.IPv4Address into @ret
+ * @j: null and absent say nothing
+ */
+struct err *docker_endpoint_read(const json_t *j, struct spec_endpoint *ret) MUST_USE;
+
+/** docker_endpoint_done() - free what it filled in */
+void docker_endpoint_done(struct spec_endpoint *end);
+
 /* ---- parts, each in a file of its own ---- */
 
 /* The spec that a codec's const slot is a member of. */

@@ -36,6 +36,7 @@ static void a_create_body_comes_back_in_inspect(void **state)
 	OWN(spec) struct spec *s = NULL;
 	OWN(json) json_t *out = NULL;
 	struct docker_paths paths = { .root = "/var/lib/hostel" };
+	const struct spec_endpoint said = { .network = NULL };
 	struct instance_view v = {
 		.id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 		.state = INST_RUNNING,
@@ -63,6 +64,14 @@ static void a_create_body_comes_back_in_inspect(void **state)
 	assert_true(s->queue_wait);
 	assert_int_equal(s->n_mounts, 4);
 	v.spec = s;
+	v.endpoints[0] = (struct engine_endpoint) { .network = "bridge",
+						    .network_id = "bridge",
+						    .address = v.address,
+						    .gateway = v.gateway,
+						    .mac = v.mac,
+						    .prefix_len = v.prefix_len,
+						    .said = &said };
+	v.n_endpoints = 1;
 	v.ports = s->ports;
 	v.n_ports = s->n_ports;
 	out = docker_inspect(&v, &paths);
@@ -105,8 +114,8 @@ static void what_is_wrong_is_named(void **state)
 		{ "{\"HostConfig\":{\"Runtime\":\"kata\"}}", ERR_INVALID,
 		  "unknown or invalid runtime name: kata" },
 		{ "{\"HostConfig\":{\"Isolation\":\"x\"}}", ERR_INVALID, "invalid isolation 'x'" },
-		{ "{\"HostConfig\":{\"NetworkMode\":\"mine\"}}", ERR_NOT_FOUND,
-		  "network mine not found" },
+		{ "{\"HostConfig\":{\"NetworkMode\":\"container:\"}}", ERR_INVALID,
+		  "invalid container format container:<name|id>" },
 		{ "{\"HostConfig\":{\"Binds\":[\"x\"]}}", ERR_INVALID,
 		  "invalid volume specification: 'x'" },
 		{ "{\"HostConfig\":{\"Binds\":[\"/a:b\"]}}", ERR_INVALID,

@@ -59,6 +59,12 @@ struct engine_job {
 	bool fails;
 };
 
+struct fake_network {
+	struct engine_network v;
+	struct strmap labels, options;
+	TAILQ_ENTRY(fake_network) link;
+};
+
 struct engine {
 	struct engine_config config;
 	struct loop *loop;
@@ -66,6 +72,7 @@ struct engine {
 	TAILQ_HEAD(, engine_ticket) tickets;
 	TAILQ_HEAD(, engine_subscription) subs;
 	json_t *volumes;
+	TAILQ_HEAD(, fake_network) networks;
 	struct engine_image image;
 	json_t *image_config;
 	int made;
@@ -88,6 +95,9 @@ struct err *engine_new(const struct engine_config *c, struct loop *l, struct eng
 	e->config = *c;
 	e->loop = l;
 	e->volumes = json_array();
+	TAILQ_INIT(&e->networks);
+	TRY(engine_network_create(e, &(struct engine_network_wish) { .name = "bridge" },
+				  &(const char *) { NULL }));
 	TRY(jx_parse(config, sizeof(config) - 1, &e->image_config));
 	e->image.id = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	e->image.manifest = e->image.id;
@@ -222,26 +232,40 @@ struct err *engine_find(struct engine *e, const char *ref, struct instance **ret
 
 struct instance_view instance_view(const struct instance *i)
 {
-	return (struct instance_view) { .id = i->id,
-					.spec = i->spec,
-					.state = i->state,
-					.is_paused = i->is_paused,
-					.ever_ran = i->ever_ran,
-					.pid = i->state == INST_RUNNING ? 4711 : 0,
-					.exit_code = i->exit_code,
-					.error = "",
-					.created_ns = i->created_ns,
-					.started_ns = i->started_ns,
-					.finished_ns = i->finished_ns,
-					.queue_reason = i->reason,
-					.address = i->state == INST_RUNNING ? "10.88.0.5" : NULL,
-					.gateway = "10.88.0.1",
-					.mac = "02:42:0a:58:00:05",
-					.prefix_len = 16,
-					.ports = i->spec->ports,
-					.n_ports = i->spec->n_ports,
-					.state_dir = "/nonexistent",
-					.log_dir = "/nonexistent/log" };
+	struct instance_view v = { .id = i->id,
+				   .spec = i->spec,
+				   .state = i->state,
+				   .is_paused = i->is_paused,
+				   .ever_ran = i->ever_ran,
+				   .pid = i->state == INST_RUNNING ? 4711 : 0,
+				   .exit_code = i->exit_code,
+				   .error = "",
+				   .created_ns = i->created_ns,
+				   .started_ns = i->started_ns,
+				   .finished_ns = i->finished_ns,
+				   .queue_reason = i->reason,
+				   .address = i->state == INST_RUNNING ? "10.88.0.5" : NULL,
+				   .gateway = "10.88.0.1",
+				   .mac = "02:42:0a:58:00:05",
+				   .prefix_len = 16,
+				   .ports = i->spec->ports,
+				   .n_ports = i->spec->n_ports,
+				   .state_dir = "/nonexistent",
+				   .log_dir = "/nonexistent/log" };
+	static const struct spec_endpoint nothing_said;
+
+	/* A real one has them from its creation; here the default network has to do. */
+	if (spec_has_own_network(i->spec))
+		v.endpoints[v.n_endpoints++] = (struct engine_endpoint) {
+			.network = i->spec->network_mode ? i->spec->network_mode : "bridge",
+			.network_id = i->spec->network_mode ? i->spec->network_mode : "bridge",
+			.address = v.address,
+			.gateway = v.gateway,
+			.mac = v.mac,
+			.prefix_len = v.prefix_len,
+			.said = i->spec->n_endpoints ? i->spec->endpoints : &nothing_said,
+		};
+	return v;
 }
 
 void engine_each(struct engine *e, bool (*fn)(void *arg, struct instance *i), void *arg)
@@ -752,6 +776,102 @@ struct err *engine_volume_remove(struct engine *e, const char *name, bool force,
 	json_array_remove(e->volumes, volume_index(e, name));
 	soon(e, NULL, done);
 	return NULL;
+}
+
+static struct fake_network *network_at(struct engine *e, const char *ref)
+{
+	struct fake_network *n;
+
+	TAILQ_FOREACH(n, &e->networks, link)
+	if (streq(n->v.name, ref) || streq(n->v.id, ref))
+		return n;
+	return NULL;
+}
+
+void engine_each_network(struct engine *e, void (*fn)(void *arg, const struct engine_network *n),
+			 void *arg)
+{
+	struct fake_network *n, *next;
+
+	for (n = TAILQ_FIRST(&e->networks); n; n = next) {
+		next = TAILQ_NEXT(n, link);
+		fn(arg, &n->v);
+	}
+}
+
+struct err *engine_network_find(struct engine *e, const char *ref, struct engine_network *ret)
+{
+	struct fake_network *n = network_at(e, ref);
+
+	if (!n)
+		return err_new(ERR_NOT_FOUND, "network %s not found", ref);
+	*ret = n->v;
+	return NULL;
+}
+
+struct err *engine_network_create(struct engine *e, const struct engine_network_wish *w,
+				  const char **ret_id)
+{
+	bool is_default = TAILQ_EMPTY(&e->networks);
+	struct fake_network *n;
+
+	if (!w->name || network_at(e, w->name))
+		return err_new(ERR_EXISTS, "network with name %s already exists", w->name);
+	n = xnew(struct fake_network);
+	if (w->labels)
+		strmap_copy(&n->labels, w->labels);
+	if (w->options)
+		strmap_copy(&n->options, w->options);
+	n->v = (struct engine_network) {
+		.id = is_default ? "bridge" : xasprintf("%064d", ++e->made),
+		.name = xstrdup(w->name),
+		.bridge = is_default ? "hostel0" : "br-fake",
+		.subnet = w->subnet && *w->subnet ? xstrdup(w->subnet) : "10.88.0.0/16",
+		.gateway = w->gateway && *w->gateway ? xstrdup(w->gateway) : "10.88.0.1",
+		.is_internal = w->is_internal,
+		.is_attachable = w->is_attachable,
+		.labels = &n->labels,
+		.options = &n->options,
+		.created_ns = is_default ? 0 : 1700000000000000000,
+	};
+	TAILQ_INSERT_TAIL(&e->networks, n, link);
+	*ret_id = n->v.id;
+	return NULL;
+}
+
+struct err *engine_network_remove(struct engine *e, const char *ref)
+{
+	struct fake_network *n = network_at(e, ref);
+
+	if (!n)
+		return err_new(ERR_NOT_FOUND, "network %s not found", ref);
+	if (n == TAILQ_FIRST(&e->networks))
+		return err_new(ERR_DENIED, "%s is a pre-defined network and cannot be removed",
+			       ref);
+	TAILQ_REMOVE(&e->networks, n, link);
+	strmap_done(&n->labels);
+	strmap_done(&n->options);
+	free(n);
+	return NULL;
+}
+
+struct err *engine_network_connect(struct engine *e, const char *ref, struct instance *i,
+				   const struct spec_endpoint *how)
+{
+	struct engine_network n;
+
+	(void)i;
+	if (how->ip && !strncmp(how->ip, "192.", 4))
+		return err_new(ERR_INVALID, "no configured subnet contains IP address %s", how->ip);
+	return engine_network_find(e, ref, &n);
+}
+
+struct err *engine_network_disconnect(struct engine *e, const char *ref, struct instance *i)
+{
+	struct engine_network n;
+
+	(void)i;
+	return engine_network_find(e, ref, &n);
 }
 
 json_t *engine_queue(struct engine *e)

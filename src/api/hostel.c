@@ -191,9 +191,10 @@ static const struct json_field machine_fields[] = {
 
 static struct err *check_network(const struct spec *s)
 {
-	if (!s->network_mode || streq(s->network_mode, "bridge") || streq(s->network_mode, "none"))
+	if (spec_has_own_network(s) || streq(s->network_mode, "none"))
 		return NULL;
-	return err_new(ERR_INVALID, "network is bridge or none, not \"%s\"", s->network_mode);
+	return err_new(ERR_INVALID, "network is bridge, none or a network's name, not \"%s\"",
+		       s->network_mode);
 }
 
 static struct err *read_machine(struct call *c, struct spec **ret)

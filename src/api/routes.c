@@ -65,12 +65,12 @@ const struct route api_routes[] = {
 	{ "DELETE", "/volumes/{name}", NO_BODY, vol_remove },
 
 	{ "GET", "/networks", NO_BODY, net_list },
-	{ "POST", "/networks/create", NO_BODY, net_refuse },
+	{ "POST", "/networks/create", JSON_BODY, net_create },
 	{ "POST", "/networks/prune", NO_BODY, net_prune },
-	{ "POST", "/networks/{id}/connect", NO_BODY, net_refuse },
-	{ "POST", "/networks/{id}/disconnect", NO_BODY, net_refuse },
+	{ "POST", "/networks/{id}/connect", JSON_BODY, net_connect },
+	{ "POST", "/networks/{id}/disconnect", JSON_BODY, net_disconnect },
 	{ "GET", "/networks/{id}", NO_BODY, net_inspect },
-	{ "DELETE", "/networks/{id}", NO_BODY, net_refuse },
+	{ "DELETE", "/networks/{id}", NO_BODY, net_remove },
 
 	{ "GET", "/hostel/v1/openapi.json", NO_BODY, hst_openapi },
 	{ "GET", "/hostel/v1/vms", NO_BODY, hst_vm_list },

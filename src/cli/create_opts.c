@@ -626,7 +626,7 @@ static const struct opt rows[] = {
 	{ "publish-all", 'P', OPT_FLAG, NULL, "Publish every exposed port", H "PublishAllPorts" },
 	{ "expose", 0, OPT_LIST, "PORT", "Name a port", .apply = apply_expose },
 	{ "ip", 0, OPT_TEXT, "ADDRESS", "Its address",
-	  "NetworkingConfig.EndpointsConfig.bridge.IPAMConfig.IPv4Address" },
+	  "NetworkingConfig.EndpointsConfig.default.IPAMConfig.IPv4Address" },
 	{ "mac-address", 0, OPT_TEXT, "MAC", "Its MAC address", "MacAddress" },
 	{ "dns", 0, OPT_LIST, "ADDRESS", "Name server", H "Dns" },
 	{ "dns-search", 0, OPT_LIST, "DOMAIN", "Search domain", H "DnsSearch" },

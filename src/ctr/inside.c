@@ -23,30 +23,39 @@
 #include "util/fd.h"
 #include "util/mem.h"
 
+static struct err *make_link(struct run *r, const json_t *net, int own)
+{
+	struct report m = { .type = REPORT_LINK };
+	struct net_link link;
+
+	TRY(net_link_from_plan(net, &link));
+	TRY(net_veth_create_at(&link, own));
+	if (!link.egress_bps)
+		return NULL;
+	snprintf(m.text, sizeof(m.text), "%s", link.host_ifname);
+	return report_send(r->s->report, &m, -1, -1);
+}
+
 /*
- * The pair is made from the host's side; we go there and come back, so that nobody has to
+ * The pairs are made from the host's side; we go there and come back, so that nobody has to
  * wait for anybody.
  */
 struct err *inside_link(struct run *r)
 {
-	struct report m = { .type = REPORT_LINK };
-	struct net_link link;
+	const json_t *net = net_plan_link(r->plan.net, 0);
 	OWN(fd) int own = -1;
 	OWN(err) struct err *e = NULL;
 
-	if (!streq(r->plan.net_mode, "bridge") || !(r->ns_new & CLONE_NEWNET))
+	if (!net || !(r->ns_new & CLONE_NEWNET))
 		return NULL;
-	TRY(net_link_from_plan(r->plan.net, &link));
 	own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (own < 0 || setns(r->host_netns, CLONE_NEWNET) < 0)
 		return err_sys(errno, "go to the host's network namespace");
-	e = net_veth_create_at(&link, own);
+	for (size_t n = 1; net && !e; net = net_plan_link(r->plan.net, n++))
+		e = make_link(r, net, own);
 	if (setns(own, CLONE_NEWNET) < 0)
 		return err_sys(errno, "come back to the network namespace");
-	if (e || !link.egress_bps)
-		return TAKE(e);
-	snprintf(m.text, sizeof(m.text), "%s", link.host_ifname);
-	return report_send(r->s->report, &m, -1, -1);
+	return TAKE(e);
 }
 
 struct err *inside_private(struct run *r)
@@ -165,11 +174,17 @@ struct err *inside_console(struct run *r)
 struct err *inside_network(struct run *r)
 {
 	struct net_config config;
+	const json_t *more;
 
 	if (!(r->ns_new & CLONE_NEWNET))
 		return NULL;
 	TRY(net_config_from_plan(r->plan.net, &config));
-	return net_configure(&config);
+	TRY(net_configure(&config));
+	for (size_t n = 1; (more = net_plan_link(r->plan.net, n)); n++) {
+		TRY(net_config_from_plan(more, &config));
+		TRY(net_configure(&config));
+	}
+	return NULL;
 }
 
 static struct err *set_sysctl(const char *key, const char *value)

@@ -63,8 +63,8 @@ struct payload {
 	const struct payload_host *host;
 	struct proc init;
 	struct proc *execs;
-	char *cgroup; /* NULL: none */
-	char *link;   /* of the host, to be deleted at the end; NULL: none */
+	char *cgroup;      /* NULL: none */
+	struct strv links; /* of the host, to be deleted at the end */
 	bool alone;
 	int64_t limit;
 	int oom_fd;
@@ -158,7 +158,7 @@ static void payload_free(struct payload *p)
 		poll_timer_free(TAKE(p->sweep));
 	own_fd_release(&p->oom_fd);
 	free(p->cgroup);
-	free(p->link);
+	strv_done(&p->links);
 	free(p);
 }
 
@@ -313,7 +313,7 @@ static void take_report(struct proc *c, const struct report *r, int fds[2])
 	if (r->type == REPORT_TTY)
 		take_tty(c, fds);
 	if (r->type == REPORT_LINK)
-		str_set(&c->p->link, r->text);
+		strv_add(&c->p->links, r->text);
 	if (r->type == REPORT_FAILED && !c->fail_text) {
 		c->fail_kind = r->kind;
 		c->fail_text = xstrdup(r->text);
@@ -605,8 +605,8 @@ static void init_ended(struct proc *c)
 	if (e && !ev.text)
 		ev.text = text = xstrdup(err_text(e));
 	err_free(e);
-	if (p->link)
-		err_free(net_link_delete(p->link));
+	for (size_t n = 0; n < p->links.n; n++)
+		err_free(net_link_delete(p->links.v[n]));
 	tell(c, ev);
 }
 

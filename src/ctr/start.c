@@ -17,6 +17,7 @@
 #include "ctr/report.h"
 #include "ctr/start_int.h"
 #include "model/plan.h"
+#include "net/plan.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
@@ -100,7 +101,6 @@ struct err *plan_load(const char *state_dir, struct plan *ret)
 	};
 	ret->rootfs = json_object_get(ret->host, "rootfs");
 	ret->net = json_object_get(ret->host, "net");
-	ret->net_mode = jx_str(ret->net, "mode", "none");
 	ret->cgroup = jx_str(ret->host, "cgroup", NULL);
 	ret->oci = json_object_get(ret->guest, "oci");
 	ret->lin = json_object_get(ret->oci, "linux");
@@ -238,9 +238,12 @@ static struct err *host_clone(struct run *r)
 
 struct err *undo_link(const struct plan *p)
 {
-	const char *name = jx_str(p->net, "host_ifname", NULL);
+	const json_t *net;
 
-	return name && streq(p->net_mode, "bridge") ? net_link_delete(name) : NULL;
+	for (size_t n = 0; (net = net_plan_link(p->net, n)); n++)
+		if (jx_str(net, "host_ifname", NULL))
+			TRY(net_link_delete(jx_str(net, "host_ifname", NULL)));
+	return NULL;
 }
 
 struct err *undo_cgroup(const struct plan *p)

@@ -16,7 +16,7 @@ struct plan {
 	json_t *doc;
 	const json_t *host, *rootfs, *net, *resources;
 	const json_t *guest, *oci, *lin, *process;
-	const char *cgroup, *net_mode;
+	const char *cgroup;
 };
 
 /* Read STATE_DIR/plan.json. */

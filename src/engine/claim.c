@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What at most one instance may have: an address and host ports; and their publishing. */
+/* What at most one instance may have: addresses and host ports; and their publishing. */
 #include <arpa/inet.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,133 +8,115 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-bool spec_is_bridged(const struct spec *s)
-{
-	const char *m = s->network_mode;
-
-	return !m || !*m || streq(m, "bridge") || streq(m, "default");
-}
-
-/* ---- the bridge and the ruleset, at the first instance that needs them ---- */
-
-static size_t ports_of(const struct instance *i, struct nft_port *out)
-{
-	size_t n = 0;
-
-	for (; n < i->n_ports && i->address[0]; n++)
-		out[n] = (struct nft_port) {
-			.proto = i->ports[n].protocol,
-			.host_address = i->ports[n].host_ip,
-			.host_port = i->ports[n].host_port,
-			.address = i->address,
-			.port = i->ports[n].container_port,
-		};
-	return n;
-}
-
-static struct err *setup_rules(struct engine *e)
-{
-	struct net_prefix net = { e->subnet.address & net_mask(e->subnet.len), e->subnet.len };
-	char subnet[NET_ADDRESS_TEXT];
-	size_t n = 0, max = 0;
-	struct instance *i;
-
-	TAILQ_FOREACH(i, &e->instances, link)
-	max += i->n_ports;
-	OWN(mem) struct nft_port *ports = xcalloc(max + 1, sizeof(*ports));
-
-	/* Recovered ones only: what starts now is published by itself. */
-	TAILQ_FOREACH(i, &e->instances, link)
-	if (instance_is_alive(i) && i->conn)
-		n += ports_of(i, ports + n);
-	TRY(nft_open(e->c.nft_table, &e->nft));
-	return nft_setup(e->nft, net_prefix_text(&net, subnet), e->c.bridge, ports, n);
-}
-
-static struct err *choose_subnet(struct engine *e)
-{
-	if (!e->c.subnet)
-		return net_subnet_choose(e->c.bridge, &e->subnet);
-	TRY_MSG(net_parse_prefix(e->c.subnet, &e->subnet), "subnet");
-	TRY(net_subnet_check(e->c.bridge, &e->subnet));
-	/* The network's own address stands for the first one in it. */
-	if (!(e->subnet.address & ~net_mask(e->subnet.len)))
-		e->subnet.address++;
-	return NULL;
-}
-
-/* What we make, we remove at an orderly end; what was there before us is not ours. */
-static struct err *note_ours(struct engine *e)
-{
-	if (if_nametoindex(e->c.bridge))
-		return NULL;
-	TRY(store_begin(e->store));
-	engine_dirty(e);
-	return store_meta_set(e->store, "bridge", e->c.bridge);
-}
-
-struct err *claim_network_ready(struct engine *e)
-{
-	if (e->net_ready)
-		return NULL;
-	TRY_MSG(choose_subnet(e), "network");
-	net_address_text(e->subnet.address, e->gateway);
-	TRY(note_ours(e));
-	TRY_MSG(net_bridge_ensure(e->c.bridge, &e->subnet), "bridge %s", e->c.bridge);
-	TRY_MSG(setup_rules(e), "nftables");
-	e->net_ready = true;
-	return NULL;
-}
-
 /* ---- addresses ---- */
 
 static bool address_is_used(void *arg, uint32_t address)
 {
-	struct engine *e = arg;
+	const struct network *n = arg;
 	char text[NET_ADDRESS_TEXT];
 	struct instance *i;
 
-	net_address_text(address, text);
-	TAILQ_FOREACH(i, &e->instances, link)
-	if (!strcmp(i->address, text))
+	/* With a range of its own they are not ruled out already. */
+	if (address == n->subnet.address ||
+	    address == (n->subnet.address | ~net_mask(n->subnet.len)))
 		return true;
+	net_address_text(address, text);
+	TAILQ_FOREACH(i, &n->e->instances, link)
+	for (size_t k = 0; k < i->n_ends; k++)
+		if (!strcmp(i->ends[k].address, text))
+			return true;
 	return false;
 }
 
-static struct err *wanted_address(struct instance *i, uint32_t *ret)
+static struct err *wanted_address(struct network *n, const struct spec_endpoint *said,
+				  uint32_t *ret)
 {
-	struct engine *e = i->e;
-
-	if (!i->spec->ip_address || !*i->spec->ip_address) {
-		TRY(net_address_pick(&e->subnet, e->last_address, address_is_used, e, ret));
-		e->last_address = *ret;
+	if (!said->ip || !*said->ip) {
+		TRY(net_address_pick(n->range.len ? &n->range : &n->subnet, n->last_address,
+				     address_is_used, n, ret));
+		n->last_address = *ret;
 		return NULL;
 	}
-	TRY(net_parse_address(i->spec->ip_address, ret));
-	if (!net_prefix_has(&e->subnet, *ret))
+	TRY(net_parse_address(said->ip, ret));
+	if (!net_prefix_has(&n->subnet, *ret))
 		return err_new(ERR_INVALID, "no configured subnet contains IP address %s",
-			       i->spec->ip_address);
-	if (*ret == e->subnet.address || address_is_used(e, *ret))
+			       said->ip);
+	if (address_is_used(n, *ret))
 		return err_new(ERR_EXISTS, "Address already in use");
 	return NULL;
 }
 
-static struct err *claim_address(struct instance *i)
+static int free_index(const struct instance *i)
 {
+	for (int index = 0;; index++) {
+		bool is_taken = false;
+
+		for (size_t k = 0; k < i->n_ends; k++)
+			is_taken |= i->ends[k].index == index;
+		if (!is_taken)
+			return index;
+	}
+}
+
+static bool has_route(const struct instance *i)
+{
+	for (size_t k = 0; k < i->n_ends; k++)
+		if (i->ends[k].has_route)
+			return true;
+	return false;
+}
+
+struct err *claim_end(struct instance *i, const struct spec_endpoint *said, struct network *n,
+		      struct endpoint **ret)
+{
+	struct endpoint end = { .index = free_index(i),
+				.has_route = !n->is_internal && !has_route(i) };
 	uint8_t mac[NET_MAC_LEN];
 	uint32_t address;
 
-	if (i->address[0])
-		return NULL; /* kept over a restart */
-	TRY(wanted_address(i, &address));
-	net_address_text(address, i->address);
-	if (i->spec->mac_address && *i->spec->mac_address) {
-		TRY(net_parse_mac(i->spec->mac_address, mac));
-	} else {
+	TRY(wanted_address(n, said, &address));
+	net_address_text(address, end.address);
+	if (said->mac && *said->mac)
+		TRY(net_parse_mac(said->mac, mac));
+	else
 		net_mac_from_address(address, mac);
+	net_mac_text(mac, end.mac);
+	snprintf(end.network, sizeof(end.network), "%s", n->id);
+	TRY(store_begin(i->e->store));
+	TRY(store_claim(i->e->store, "addr", end.address, i->id, NULL));
+	i->ends = xrealloc(i->ends, i->n_ends + 1, sizeof(*i->ends));
+	i->ends[i->n_ends] = end;
+	*ret = &i->ends[i->n_ends++];
+	instance_touch(i);
+	return NULL;
+}
+
+void claim_drop_end(struct instance *i, struct endpoint *end)
+{
+	size_t at = (size_t)(end - i->ends);
+
+	if (store_begin(i->e->store) == NULL)
+		err_free(store_release_one(i->e->store, "addr", end->address, i->id));
+	memmove(end, end + 1, (i->n_ends - at - 1) * sizeof(*end));
+	i->n_ends--;
+	instance_touch(i);
+}
+
+static struct err *claim_ends(struct instance *i)
+{
+	for (size_t k = 0; k < i->spec->n_endpoints; k++) {
+		const struct spec_endpoint *said = &i->spec->endpoints[k];
+		struct network *n = network_by_id(i->e, said->network);
+		struct endpoint *end;
+
+		if (!n)
+			return err_new(ERR_NOT_FOUND, "network %s not found",
+				       k ? said->network : i->spec->network_mode);
+		TRY(network_ready(n));
+		if (!instance_end_on(i, n->id)) /* else kept over a restart */
+			TRY(claim_end(i, said, n, &end));
 	}
-	net_mac_text(mac, i->mac);
-	return store_claim(i->e->store, "addr", i->address, i->id, NULL);
+	return NULL;
 }
 
 /* ---- ports ---- */
@@ -246,10 +228,35 @@ static struct err *claim_ports(struct instance *i)
 	return i->spec->publish_all ? claim_exposed(i) : NULL;
 }
 
+/* Where published ports lead: a network from which answers get out. */
+static const struct endpoint *published_end(const struct instance *i)
+{
+	for (size_t k = 0; k < i->n_ends; k++)
+		if (i->ends[k].has_route)
+			return &i->ends[k];
+	return i->n_ends ? &i->ends[0] : NULL;
+}
+
+size_t claim_ports_of(const struct instance *i, struct nft_port *out)
+{
+	const struct endpoint *end = published_end(i);
+	size_t n = 0;
+
+	for (; end && n < i->n_ports; n++)
+		out[n] = (struct nft_port) {
+			.proto = i->ports[n].protocol,
+			.host_address = i->ports[n].host_ip,
+			.host_port = i->ports[n].host_port,
+			.address = end->address,
+			.port = i->ports[n].container_port,
+		};
+	return n;
+}
+
 struct err *claim_publish(struct instance *i)
 {
 	OWN(mem) struct nft_port *ports = xcalloc(i->n_ports + 1, sizeof(*ports));
-	size_t n = ports_of(i, ports), n_udp = 0;
+	size_t n = claim_ports_of(i, ports), n_udp = 0;
 	OWN(mem) int *udp = xcalloc(i->n_ports + 1, sizeof(*udp));
 
 	if (!n)
@@ -261,29 +268,49 @@ struct err *claim_publish(struct instance *i)
 	return net_udp_forget(udp, n_udp);
 }
 
+void claim_unpublish(struct instance *i)
+{
+	OWN(mem) struct nft_port *ports = xcalloc(i->n_ports + 1, sizeof(*ports));
+	size_t n = claim_ports_of(i, ports);
+
+	if (n && i->e->nft)
+		err_free(nft_unpublish(i->e->nft, ports, n));
+}
+
 struct err *claim_all(struct instance *i)
 {
-	if (!spec_is_bridged(i->spec))
+	if (!spec_has_own_network(i->spec) || !i->spec->n_endpoints)
 		return NULL;
-	TRY(claim_network_ready(i->e));
 	TRY(store_begin(i->e->store));
 	instance_touch(i);
-	TRY(claim_address(i));
+	TRY(claim_ends(i));
+	for (size_t k = 0; k < i->n_ends; k++)
+		i->ends[k].is_hot = false; /* the plan will have it */
 	TRY(claim_ports(i));
 	return claim_publish(i);
 }
 
+/* A link goes with its namespace, but not what shapes it; the undo knows only those of the plan. */
+static void drop_hot_links(const struct instance *i)
+{
+	char ifname[IFNAMSIZ];
+
+	for (size_t k = 0; k < i->n_ends; k++) {
+		if (!i->ends[k].is_hot)
+			continue;
+		net_ifname_at(i->id, (unsigned)i->ends[k].index, ifname);
+		err_free(net_link_delete(ifname));
+	}
+}
+
 void claim_release(struct instance *i)
 {
-	OWN(mem) struct nft_port *ports = xcalloc(i->n_ports + 1, sizeof(*ports));
-	size_t n = ports_of(i, ports);
-
-	if (!i->address[0] && !i->n_ports)
+	if (!i->n_ends && !i->n_ports)
 		return;
-	if (n && i->e->nft)
-		err_free(nft_unpublish(i->e->nft, ports, n));
+	claim_unpublish(i);
+	drop_hot_links(i);
 	instance_ports_free(i);
-	i->address[0] = i->mac[0] = '\0';
+	i->n_ends = 0;
 	if (store_begin(i->e->store) == NULL)
 		err_free(store_release(i->e->store, NULL, i->id));
 	instance_touch(i);

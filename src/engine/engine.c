@@ -236,8 +236,8 @@ static void config_done(struct engine_config *c)
 }
 
 static const char *const folders[] = {
-	"blobs/sha256", "layers/sha256", "images",  "tmp",
-	"seccomp",      "kernels",       "volumes", "instances",
+	"blobs/sha256", "layers/sha256", "images",    "tmp",      "seccomp",
+	"kernels",      "volumes",       "instances", "networks",
 };
 
 static struct err *make_folders(struct engine *e)
@@ -268,6 +268,7 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 	TAILQ_INIT(&e->bye);
 	TAILQ_INIT(&e->grave);
 	TAILQ_INIT(&e->outbox);
+	TAILQ_INIT(&e->networks);
 	TAILQ_INIT(&e->images);
 	TAILQ_INIT(&e->refs);
 	TAILQ_INIT(&e->execs);
@@ -346,6 +347,7 @@ void engine_free(struct engine *e)
 	}
 	jobs_free(e);
 	instances_free(e);
+	networks_free(e);
 	shimlink_free_all(e);
 	while (outbox_flush(e))
 		;

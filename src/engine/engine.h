@@ -82,6 +82,15 @@ const struct engine_config *engine_config(const struct engine *e);
 
 /* ---- what exists ---- */
 
+/* A network that an instance joins. */
+struct engine_endpoint {
+	const char *network, *network_id; /* the default one's id is "bridge" */
+	const char *address, *mac;        /* NULL: it does not run */
+	const char *gateway;              /* NULL: none */
+	int prefix_len;
+	const struct spec_endpoint *said;
+};
+
 /* What a face may know of an instance; borrowed strings live until the loop's next turn. */
 struct instance_view {
 	const char *id; /* 64 hex digits */
@@ -97,8 +106,10 @@ struct instance_view {
 	int restart_count;
 	int64_t created_ns, started_ns, finished_ns; /* wall clock; 0: never */
 	const char *queue_reason;                    /* why it waits; NULL when it does not */
-	const char *address, *gateway, *mac;         /* "10.88.0.5"; NULL: none */
+	const char *address, *gateway, *mac; /* "10.88.0.5"; NULL: none; of the first network */
 	int prefix_len;
+	struct engine_endpoint endpoints[SPEC_NETWORKS_MAX]; /* that of network_mode first */
+	size_t n_endpoints;
 	const struct spec_port *ports; /* as published: host_port is never 0 */
 	size_t n_ports;
 	const char *state_dir, *log_dir;
@@ -304,6 +315,58 @@ json_t *engine_volumes(struct engine *e);
 /** engine_volume_remove() - ERR_STATE when in use: "volume is in use - [id]" */
 struct err *engine_volume_remove(struct engine *e, const char *name, bool force,
 				 struct engine_done done) MUST_USE;
+
+/* ---- networks (docs/network.md); host and none are no networks here ---- */
+
+/* Borrowed until the loop's next turn. */
+struct engine_network {
+	const char *id; /* 64 hex digits; "bridge" for the default one */
+	const char *name, *bridge;
+	const char *subnet, *gateway; /* "10.88.0.0/16", "10.88.0.1"; NULL: not chosen yet */
+	const char *range;            /* addresses are given out of it; NULL: of the whole subnet */
+	bool is_internal, is_attachable;
+	const struct strmap *labels, *options;
+	int64_t created_ns; /* wall clock; 0: the default one */
+};
+
+/** engine_each_network() - the default one first, then from the oldest on */
+void engine_each_network(struct engine *e, void (*fn)(void *arg, const struct engine_network *n),
+			 void *arg);
+
+/** engine_network_find() - by name, id or unique id prefix; ERR_NOT_FOUND "network x not found" */
+struct err *engine_network_find(struct engine *e, const char *ref,
+				struct engine_network *ret) MUST_USE;
+
+struct engine_network_wish {
+	const char *name;
+	const char *subnet, *gateway, *range; /* NULL or "": chosen */
+	bool is_internal, is_attachable;
+	const struct strmap *labels, *options;
+};
+
+/**
+ * engine_network_create() - make it, with its bridge
+ * @ret_id: borrowed until the loop's next turn
+ * Return: NULL; ERR_EXISTS for a name or bridge that is there; ERR_DENIED for the name of a
+ *         predefined one and for a subnet that overlaps; ERR_INVALID; ERR_UNSUPPORTED for an
+ *         option that would be ignored to somebody's harm.
+ */
+struct err *engine_network_create(struct engine *e, const struct engine_network_wish *w,
+				  const char **ret_id) MUST_USE;
+
+/** engine_network_remove() - ERR_DENIED while something that runs is on it */
+struct err *engine_network_remove(struct engine *e, const char *ref) MUST_USE;
+
+/**
+ * engine_network_connect() - an instance joins a network, at once if it runs
+ * @how: aliases, ip, mac; borrowed
+ * Return: NULL; ERR_DENIED when it is there or its network mode forbids; ERR_UNSUPPORTED for a VM
+ *         that runs or that has one already.
+ */
+struct err *engine_network_connect(struct engine *e, const char *ref, struct instance *i,
+				   const struct spec_endpoint *how) MUST_USE;
+struct err *engine_network_disconnect(struct engine *e, const char *ref,
+				      struct instance *i) MUST_USE;
 
 /* ---- numbers and hosts ---- */
 

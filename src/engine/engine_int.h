@@ -16,7 +16,9 @@
  *	hold.c       start tickets: joining, holding, withdrawing
  *	queue.c      bridge to sched: demand, pass, reasons
  *	prep.c       what must be made by workers before a first start
- *	claim.c      address and ports             plan.c  plan.json
+ *	networks.c   table of networks; what is made of one on the host
+ *	claim.c      addresses and ports           names_served.c  DNS for a network's members
+ *	connect.c    joining and leaving           plan.c  plan.json
  *	shimlink.c   spawn a shim, its events      exits.c the end of a run, restart policy
  *	stop.c       stop, kill, restart, pause    remove.c
  *	ticket.c     completions and waits         streams.c  attach, resize
@@ -26,6 +28,7 @@
 
 #include <sys/queue.h>
 
+#include "dns/server.h"
 #include "engine/engine.h"
 #include "nft/nft.h"
 #include "net/net.h"
@@ -104,6 +107,41 @@ TAILQ_HEAD(parked_list, parked);
 /* What a start may need from a worker first. */
 enum prep_kind { PREP_SECCOMP, PREP_EROFS, PREP_INITRAMFS, PREP_VOLUMES, PREP_KINDS };
 
+/* A bridge and its addresses: the default one, or one that a user made. */
+struct network {
+	struct engine *e;
+	char id[65]; /* NETWORK_DEFAULT: the default one's */
+	char *name;
+	char bridge[IFNAMSIZ];
+	struct net_prefix subnet; /* the bridge's address; len 0: not chosen yet */
+	struct net_prefix range;  /* addresses are given out of it; len 0: of all */
+	char gateway[NET_ADDRESS_TEXT];
+	char subnet_text[NET_ADDRESS_TEXT], range_text[NET_ADDRESS_TEXT];
+	bool is_internal, is_attachable;
+	bool keeps_source; /* no masquerade */
+	int mtu;
+	struct strmap labels, options;
+	int64_t created_ns;
+
+	/* not stored */
+	uint32_t last_address;
+	bool is_ready; /* bridge, rules and name server are there */
+	struct dns_server *dns;
+	TAILQ_ENTRY(network) link;
+};
+TAILQ_HEAD(network_list, network);
+
+#define NETWORK_DEFAULT "bridge"
+
+/* An instance's end of a network, from the claim of its address to the end of the run. */
+struct endpoint {
+	char network[65];
+	char address[NET_ADDRESS_TEXT], mac[NET_MAC_TEXT];
+	int index;      /* of its interface: eth0, eth1 */
+	bool has_route; /* the way out leads here */
+	bool is_hot;    /* joined while it ran: its plan does not know */
+};
+
 struct instance {
 	struct engine *e;
 	char id[65];
@@ -121,7 +159,9 @@ struct instance {
 	int64_t not_before_ns; /* wall clock; waits for its back-off until then; 0: it does not */
 	int64_t created_ns, started_ns, finished_ns;
 	pid_t pid;
-	char address[NET_ADDRESS_TEXT], mac[NET_MAC_TEXT];
+	struct endpoint
+	    *ends; /* in the order of the spec's endpoints, but those joined later last */
+	size_t n_ends;
 	struct spec_port *ports; /* as published; strings owned */
 	size_t n_ports;
 	int vcpus;              /* of its machine, in this start; 0: none */
@@ -264,11 +304,8 @@ struct engine {
 	struct shim_list shims; /* children that are to be reaped */
 	int shim_fd;            /* hostel-shim, opened at the first start; 0: not yet */
 
-	struct strmap initrds; /* kernel bundle -> initramfs that a worker named */
-	bool net_ready;
-	struct net_prefix subnet; /* the bridge's address */
-	char gateway[NET_ADDRESS_TEXT];
-	uint32_t last_address;
+	struct strmap initrds;        /* kernel bundle -> initramfs that a worker named */
+	struct network_list networks; /* the default one first */
 	int64_t memory_bytes, cpu_milli, disk_bytes; /* T */
 	int64_t reserve_bytes;                       /* S of memory, M_total included */
 	int64_t manage_self_bytes;                   /* M_0 */
@@ -411,13 +448,55 @@ struct err *claim_all(struct instance *i) MUST_USE;
 void claim_release(struct instance *i);
 /** claim_resume() - hold the ports of a recovered, living instance again */
 void claim_resume(struct instance *i);
-struct err *claim_network_ready(struct engine *e) MUST_USE;
+/** claim_end() - an address on a network that is ready, for @said */
+struct err *claim_end(struct instance *i, const struct spec_endpoint *said, struct network *n,
+		      struct endpoint **ret) MUST_USE;
+/** claim_drop_end() - give its address back; @end is gone afterwards */
+void claim_drop_end(struct instance *i, struct endpoint *end);
+/** claim_unpublish() - take its ports out of the ruleset; they stay claimed */
+void claim_unpublish(struct instance *i);
 /** network_remove() - bridge and ruleset, if the store says that we made them; nothing may run */
 struct err *network_remove(struct store *s, const char *nft_table) MUST_USE;
 struct err *claim_publish(struct instance *i) MUST_USE;
-bool spec_is_bridged(const struct spec *s);
+/** claim_ports_of() - elements of its published ports; @out: n_ports at least; Return: how many */
+size_t claim_ports_of(const struct instance *i, struct nft_port *out);
 
 struct err *plan_write(struct instance *i) MUST_USE;
+/** plan_rewrite_resolv() - a running container's /etc/resolv.conf, after its networks changed */
+struct err *plan_rewrite_resolv(struct instance *i) MUST_USE;
+
+/* ---- networks.c ---- */
+
+/** networks_load() - the default one, and those of the store (or, when it was lost, of their files)
+ */
+struct err *networks_load(struct engine *e) MUST_USE;
+void networks_free(struct engine *e);
+
+/** networks_recover() - make bridges, rules and name servers of those that need them now */
+void networks_recover(struct engine *e);
+
+/** networks_settle() - a new spec's endpoints: complete, by id, that of network_mode first */
+struct err *networks_settle(struct engine *e, struct spec *s) MUST_USE;
+
+struct network *network_default(const struct engine *e);
+struct network *network_by_id(const struct engine *e, const char *id);
+struct network *network_by_bridge(const struct engine *e, const char *bridge);
+struct err *network_find(const struct engine *e, const char *ref, struct network **ret) MUST_USE;
+bool network_is_default(const struct network *n);
+
+/** network_ready() - bridge, rules and name server are there, or are made now */
+struct err *network_ready(struct network *n) MUST_USE;
+
+/** network_event() - @i: NULL for one that is not about an instance */
+void network_event(struct network *n, const char *action, const struct instance *i);
+
+/** instance_end_on() - its end of a network; NULL: none */
+struct endpoint *instance_end_on(const struct instance *i, const char *network);
+
+/* ---- names_served.c ---- */
+
+/** names_serve() - answer the members of a network that is up */
+struct err *names_serve(struct network *n) MUST_USE;
 
 /* ---- shimlink.c, exits.c ---- */
 

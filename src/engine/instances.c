@@ -73,6 +73,7 @@ void instance_free(struct instance *i)
 	free(i->undo_note);
 	free(i->told);
 	free(i->net_join);
+	free(i->ends);
 	free(i->state_dir);
 	free(i->run_dir);
 	free(i->log_dir);
@@ -206,9 +207,43 @@ void instance_touch(struct instance *i)
 	engine_dirty(i->e);
 }
 
+static struct engine_endpoint endpoint_view(const struct instance *i,
+					    const struct spec_endpoint *said)
+{
+	const struct network *n = network_by_id(i->e, said->network);
+	const struct endpoint *end = instance_end_on(i, said->network);
+	bool is_first = said == i->spec->endpoints && i->spec->network_mode;
+
+	return (struct engine_endpoint) {
+		.network = n          ? n->name
+			   : is_first ? i->spec->network_mode
+				      : said->network,
+		.network_id = said->network,
+		.address = end ? end->address : NULL,
+		.mac = end ? end->mac : NULL,
+		.gateway = end && n && !n->is_internal ? n->gateway : NULL,
+		.prefix_len = end && n ? n->subnet.len : 0,
+		.said = said,
+	};
+}
+
+static void view_endpoints(const struct instance *i, struct instance_view *v)
+{
+	size_t n = i->spec->n_endpoints;
+
+	v->n_endpoints = n < SPEC_NETWORKS_MAX ? n : SPEC_NETWORKS_MAX;
+	for (size_t k = 0; k < v->n_endpoints; k++)
+		v->endpoints[k] = endpoint_view(i, &i->spec->endpoints[k]);
+	if (!v->n_endpoints)
+		return;
+	v->address = v->endpoints[0].address;
+	v->mac = v->endpoints[0].mac;
+	v->gateway = v->endpoints[0].gateway;
+	v->prefix_len = v->endpoints[0].prefix_len;
+}
+
 struct instance_view instance_view(const struct instance *i)
 {
-	bool is_addressed = i->address[0] != '\0';
 	struct instance_view v = {
 		.id = i->id,
 		.spec = i->spec,
@@ -226,9 +261,6 @@ struct instance_view instance_view(const struct instance *i)
 		.finished_ns = i->finished_ns,
 		.queue_reason =
 		    instance_is_waiting(i) && !i->not_before_ns ? i->reason : i->preparing,
-		.address = is_addressed ? i->address : NULL,
-		.mac = is_addressed ? i->mac : NULL,
-		.gateway = is_addressed ? i->e->gateway : NULL,
 		.state_dir = i->state_dir,
 		.log_dir = i->log_dir,
 		.ports = i->ports,
@@ -238,10 +270,10 @@ struct instance_view instance_view(const struct instance *i)
 		.demand_disk_bytes = i->spec->disk_bytes,
 		.manage_bytes = i->manage_bytes,
 		.image_digest = i->spec->image_id,
-		.prefix_len = i->e->subnet.len,
 		.n_ports = i->n_ports,
 	};
 
+	view_endpoints(i, &v);
 	return v;
 }
 
@@ -288,6 +320,21 @@ static json_t *ports_json(const struct instance *i)
 	return a;
 }
 
+static json_t *ends_json(const struct instance *i)
+{
+	json_t *a = json_array();
+
+	for (size_t k = 0; k < i->n_ends; k++) {
+		const struct endpoint *end = &i->ends[k];
+
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:i, s:b, s:b}", "network",
+						   end->network, "address", end->address, "mac",
+						   end->mac, "index", end->index, "route",
+						   end->has_route, "hot", end->is_hot));
+	}
+	return a;
+}
+
 static json_t *run_json(const struct instance *i)
 {
 	json_t *j = json_object();
@@ -296,8 +343,8 @@ static json_t *run_json(const struct instance *i)
 	json_write_fields(run_fields, ARRAY_SIZE(run_fields), i, j);
 	json_object_set_new(j, "pid", json_integer(i->pid));
 	json_object_set_new(j, "frozen", json_integer(i->freeze.reasons));
-	json_object_set_new(j, "address", json_string(i->address));
-	json_object_set_new(j, "mac", json_string(i->mac));
+	if (i->n_ends)
+		json_object_set_new(j, "ends", ends_json(i));
 	if (i->n_ports)
 		json_object_set_new(j, "ports", ports_json(i));
 	return j;
@@ -353,14 +400,47 @@ static void read_ports(struct instance *i, const json_t *a)
 	}
 }
 
+static void read_ends(struct instance *i, const json_t *a)
+{
+	size_t n;
+	json_t *o;
+
+	i->ends = xcalloc(json_array_size(a) + 1, sizeof(*i->ends));
+	json_array_foreach(a, n, o)
+	{
+		struct endpoint *end = &i->ends[i->n_ends++];
+
+		snprintf(end->network, sizeof(end->network), "%s", jx_str(o, "network", ""));
+		snprintf(end->address, sizeof(end->address), "%s", jx_str(o, "address", ""));
+		snprintf(end->mac, sizeof(end->mac), "%s", jx_str(o, "mac", ""));
+		end->index = (int)jx_int(o, "index", 0);
+		end->has_route = jx_bool(o, "route", false);
+		end->is_hot = jx_bool(o, "hot", false);
+	}
+}
+
+/* Written before there were several networks. */
+static void read_old_end(struct instance *i, const json_t *run)
+{
+	OWN(json)
+	json_t *a =
+	    json_pack("[{s:s, s:s, s:s, s:b}]", "network", NETWORK_DEFAULT, "address",
+		      jx_str(run, "address", ""), "mac", jx_str(run, "mac", ""), "route", 1);
+
+	if (*jx_str(run, "address", ""))
+		read_ends(i, a);
+}
+
 static struct err *read_run(struct instance *i, const json_t *run)
 {
 	TRY(json_read_fields(run_fields, ARRAY_SIZE(run_fields), run, i));
 	i->state = state_parse(jx_str(run, "state", "created"));
 	i->pid = (pid_t)jx_int(run, "pid", 0);
 	i->freeze.reasons = (unsigned)jx_int(run, "frozen", 0);
-	snprintf(i->address, sizeof(i->address), "%s", jx_str(run, "address", ""));
-	snprintf(i->mac, sizeof(i->mac), "%s", jx_str(run, "mac", ""));
+	if (json_object_get(run, "address"))
+		read_old_end(i, run);
+	else
+		read_ends(i, json_object_get(run, "ends"));
 	read_ports(i, json_object_get(run, "ports"));
 	return NULL;
 }
@@ -374,6 +454,9 @@ struct err *instance_read(struct engine *e, const char *id, const json_t *doc, c
 	TRY(spec_from_json(json_object_get(doc, "spec"), &s));
 	i = instance_new(e, id);
 	i->spec = TAKE(s);
+	/* Written before there were several networks. */
+	if (!json_object_get(json_object_get(doc, "spec"), "Endpoints"))
+		TRY(networks_settle(e, i->spec));
 	i->created_ns = jx_int(doc, "created_ns", 0);
 	if (run)
 		TRY(read_run(i, run));

@@ -290,21 +290,38 @@ static json_t *io_json(const struct cgroup_stats *st)
 			 io_entry("write", st->write_ops));
 }
 
-static json_t *networks_json(const struct instance *i)
+static json_t *link_json(const struct instance *i, int index)
 {
 	struct net_stats n = { 0 };
 	char ifname[IFNAMSIZ];
 
-	if (!spec_is_bridged(i->spec))
-		return NULL;
-	net_ifname(i->id, ifname);
+	net_ifname_at(i->id, (unsigned)index, ifname);
 	err_free(net_link_stats(ifname, &n));
-	return json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}}", "eth0", "rx_bytes",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rx_bytes",
 			 (json_int_t)n.rx_bytes, "rx_packets", (json_int_t)n.rx_packets,
 			 "rx_errors", (json_int_t)n.rx_errors, "rx_dropped",
 			 (json_int_t)n.rx_dropped, "tx_bytes", (json_int_t)n.tx_bytes, "tx_packets",
 			 (json_int_t)n.tx_packets, "tx_errors", (json_int_t)n.tx_errors,
 			 "tx_dropped", (json_int_t)n.tx_dropped);
+}
+
+static json_t *networks_json(const struct instance *i)
+{
+	json_t *j;
+
+	if (!spec_has_own_network(i->spec))
+		return NULL;
+	j = json_object();
+	/* What does not run has used nothing. */
+	if (!i->n_ends)
+		json_object_set_new(j, "eth0", link_json(i, 0));
+	for (size_t k = 0; k < i->n_ends; k++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "eth%d", i->ends[k].index);
+		json_object_set_new(j, name, link_json(i, i->ends[k].index));
+	}
+	return j;
 }
 
 static json_t *stats_json(struct instance *i, const struct cgroup_stats *st)

@@ -123,50 +123,105 @@ static const char *hostname_of(const struct instance *i, char buf[16])
 	return buf;
 }
 
-/* --link NAME[:ALIAS]: a name in /etc/hosts. */
+/* --link NAME[:ALIAS]: a name in /etc/hosts; on users' networks the name server knows it. */
 static void link_names(struct instance *i, struct strmap *out)
 {
 	for (size_t n = 0; n < i->spec->links.n; n++) {
 		OWN(mem) char *name = xstrdup(i->spec->links.v[n]);
 		char *colon = strchr(name, ':');
 		struct instance *other = NULL;
+		const struct endpoint *end;
 
 		if (colon)
 			*colon = '\0';
 		err_free(engine_find(i->e, name, &other));
-		if (other && other->address[0])
-			strmap_set(out, colon ? colon + 1 : name, other->address);
+		end = other && instance_end_on(i, NETWORK_DEFAULT)
+			  ? instance_end_on(other, NETWORK_DEFAULT)
+			  : NULL;
+		if (end)
+			strmap_set(out, colon ? colon + 1 : name, end->address);
 	}
+}
+
+/* The first user's network that it is on: its name server knows all of them. */
+static const struct network *served_network(const struct instance *i)
+{
+	for (size_t k = 0; k < i->n_ends; k++) {
+		const struct network *n = network_by_id(i->e, i->ends[k].network);
+
+		if (n && !network_is_default(n))
+			return n;
+	}
+	return NULL;
+}
+
+static char *resolv_text(const struct instance *i)
+{
+	const struct spec *s = i->spec;
+	const struct network *served = served_network(i);
+	OWN(strv) struct strv servers = { 0 }, options = { 0 };
+	OWN(mem) char *host = NULL;
+
+	err_free(fd_read_file(AT_FDCWD, "/etc/resolv.conf", 64 << 10, &host));
+	strv_copy(&options, &s->dns_options);
+	if (served) {
+		strv_add(&servers, served->gateway);
+		/* Names of instances come before search domains. */
+		if (!options.n)
+			strv_add(&options, "ndots:0");
+	} else {
+		strv_copy(&servers, &s->dns);
+	}
+	return net_resolv_text(&(struct net_resolv) {
+	    .host = host ? host : "",
+	    .dns = &servers,
+	    .search = &s->dns_search,
+	    .options = &options,
+	    .keep_loopback = streq(s->network_mode, "host"),
+	});
+}
+
+/* In place: it is a bind mount. */
+struct err *plan_rewrite_resolv(struct instance *i)
+{
+	OWN(mem) char *path = xasprintf("%s/resolv.conf", i->state_dir);
+	OWN(mem) char *text = resolv_text(i);
+	OWN(fd) int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(errno, "%s", path);
+	return fd_write_all(fd, text, strlen(text));
+}
+
+/* What host-gateway stands for: the host on the network that leads out, or on the default one. */
+static const char *host_gateway(const struct instance *i)
+{
+	const struct network *n = network_default(i->e);
+
+	for (size_t k = 0; k < i->n_ends; k++)
+		if (i->ends[k].has_route && network_by_id(i->e, i->ends[k].network))
+			n = network_by_id(i->e, i->ends[k].network);
+	return n->is_ready ? n->gateway : NULL;
 }
 
 static struct err *make_texts(struct draft *d)
 {
 	struct instance *i = d->i;
 	const struct spec *s = i->spec;
-	OWN(mem) char *host_resolv = NULL;
 	struct strmap others = { 0 };
-	bool is_host = streq(s->network_mode, "host");
 	char buf[16];
 	struct err *err;
 
-	err_free(fd_read_file(AT_FDCWD, "/etc/resolv.conf", 64 << 10, &host_resolv));
-	d->resolv_text = net_resolv_text(&(struct net_resolv) {
-	    .host = host_resolv ? host_resolv : "",
-	    .dns = &s->dns,
-	    .search = &s->dns_search,
-	    .options = &s->dns_options,
-	    .keep_loopback = is_host,
-	});
+	d->resolv_text = resolv_text(i);
 	d->hostname_text = xasprintf("%s\n", hostname_of(i, buf));
 	link_names(i, &others);
-	err =
-	    net_hosts_text(&(struct net_hosts) { .hostname = hostname_of(i, buf),
-						 .domainname = s->domainname,
-						 .address = i->address[0] ? i->address : NULL,
-						 .gateway = i->e->net_ready ? i->e->gateway : NULL,
-						 .extra = &s->extra_hosts,
-						 .others = &others },
-			   &d->hosts_text);
+	err = net_hosts_text(&(struct net_hosts) { .hostname = hostname_of(i, buf),
+						   .domainname = s->domainname,
+						   .address = i->n_ends ? i->ends[0].address : NULL,
+						   .gateway = host_gateway(i),
+						   .extra = &s->extra_hosts,
+						   .others = &others },
+			     &d->hosts_text);
 	strmap_done(&others);
 	return err;
 }
@@ -263,34 +318,53 @@ static struct err *plan_rootfs(struct draft *d, json_t **ret)
 	return NULL;
 }
 
+static json_t *plan_end(const struct instance *i, const struct endpoint *end, bool is_guest)
+{
+	const struct network *n = network_by_id(i->e, end->network);
+	char host_ifname[IFNAMSIZ];
+	json_t *j = json_object();
+
+	json_object_set_new(j, "mode", json_string("bridge"));
+	json_object_set_new(j, "ifname", json_sprintf("eth%d", end->index));
+	json_object_set_new(j, "mac", json_string(end->mac));
+	json_object_set_new(j, "address", json_sprintf("%s/%d", end->address, n->subnet.len));
+	if (end->has_route)
+		json_object_set_new(j, "gateway", json_string(n->gateway));
+	json_object_set_new(j, "mtu", json_integer(n->mtu ? n->mtu : 1500));
+	if (is_guest)
+		return j;
+	net_ifname_at(i->id, (unsigned)end->index, host_ifname);
+	json_object_set_new(j, "bridge", json_string(n->bridge));
+	json_object_set_new(j, "host_ifname", json_string(host_ifname));
+	json_object_set_new(j, "egress_bps", json_integer(i->spec->net_egress_bps));
+	json_object_set_new(j, "ingress_bps", json_integer(i->spec->net_ingress_bps));
+	return j;
+}
+
 static json_t *plan_net(const struct draft *d, bool is_guest)
 {
 	struct instance *i = d->i;
-	char ifname[IFNAMSIZ];
-	json_t *j = json_object();
+	json_t *j, *more;
 
-	if (!spec_is_bridged(i->spec)) {
+	if (!spec_has_own_network(i->spec)) {
 		bool joins = d->net_ns != NULL;
 
+		j = json_object();
 		json_object_set_new(j, "mode",
 				    json_string(joins ? "container" : i->spec->network_mode));
 		if (joins)
 			json_object_set_new(j, "join", json_string(d->net_ns));
 		return j;
 	}
-	net_ifname(i->id, ifname);
-	json_object_set_new(j, "mode", json_string("bridge"));
-	json_object_set_new(j, "ifname", json_string("eth0"));
-	json_object_set_new(j, "mac", json_string(i->mac));
-	json_object_set_new(j, "address", json_sprintf("%s/%d", i->address, i->e->subnet.len));
-	json_object_set_new(j, "gateway", json_string(i->e->gateway));
-	json_object_set_new(j, "mtu", json_integer(1500));
-	if (is_guest)
+	if (!i->n_ends)
+		return json_pack("{s:s}", "mode", "none");
+	j = plan_end(i, &i->ends[0], is_guest);
+	if (i->n_ends == 1)
 		return j;
-	json_object_set_new(j, "bridge", json_string(i->e->c.bridge));
-	json_object_set_new(j, "host_ifname", json_string(ifname));
-	json_object_set_new(j, "egress_bps", json_integer(i->spec->net_egress_bps));
-	json_object_set_new(j, "ingress_bps", json_integer(i->spec->net_ingress_bps));
+	more = json_array();
+	for (size_t k = 1; k < i->n_ends; k++)
+		json_array_append_new(more, plan_end(i, &i->ends[k], is_guest));
+	json_object_set_new(j, "more", more);
 	return j;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "net/plan.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -59,19 +60,33 @@ static void trash_half_made(struct engine *e)
 
 /* ---- a store that was lost: each folder has its spec ---- */
 
-static void adopt_address(struct instance *i)
+static void adopt_link(struct instance *i, const json_t *net)
+{
+	const struct network *n = network_by_bridge(i->e, jx_str(net, "bridge", ""));
+	const char *address = jx_str(net, "address", "");
+	struct endpoint *end;
+
+	if (!n)
+		return;
+	i->ends = xrealloc(i->ends, i->n_ends + 1, sizeof(*i->ends));
+	end = &i->ends[i->n_ends];
+	*end = (struct endpoint) { .index = (int)i->n_ends++,
+				   .has_route = json_object_get(net, "gateway") != NULL };
+	snprintf(end->network, sizeof(end->network), "%s", n->id);
+	snprintf(end->address, sizeof(end->address), "%.*s", (int)strcspn(address, "/"), address);
+	snprintf(end->mac, sizeof(end->mac), "%s", jx_str(net, "mac", ""));
+	err_free(store_claim(i->e->store, "addr", end->address, i->id, NULL));
+}
+
+static void adopt_addresses(struct instance *i)
 {
 	OWN(mem) char *path = xasprintf("%s/plan.json", i->state_dir);
 	OWN(json) json_t *plan = NULL;
 	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &plan);
-	const json_t *net = json_object_get(json_object_get(plan, "host"), "net");
-	const char *address = jx_str(net, "address", "");
+	const json_t *net = json_object_get(json_object_get(plan, "host"), "net"), *link;
 
-	if (err || !*address)
-		return;
-	snprintf(i->address, sizeof(i->address), "%.*s", (int)strcspn(address, "/"), address);
-	snprintf(i->mac, sizeof(i->mac), "%s", jx_str(net, "mac", ""));
-	err_free(store_claim(i->e->store, "addr", i->address, i->id, NULL));
+	for (size_t n = 0; !err && (link = net_plan_link(net, n)); n++)
+		adopt_link(i, link);
 }
 
 static void adopt_end(struct instance *i)
@@ -113,7 +128,7 @@ static struct err *adopt(struct engine *e, const char *id)
 		return NULL;
 	}
 	i->state = INST_STARTING; /* its shim says what it is */
-	adopt_address(i);
+	adopt_addresses(i);
 	return NULL;
 }
 
@@ -266,16 +281,6 @@ static void recover_one(struct instance *i, bool rebooted)
 	}
 }
 
-static bool needs_network(struct engine *e)
-{
-	struct instance *i;
-
-	TAILQ_FOREACH(i, &e->instances, link)
-	if (instance_is_alive(i) && i->address[0])
-		return true;
-	return false;
-}
-
 static void recover_each(struct engine *e, bool rebooted)
 {
 	struct instance *i, *next;
@@ -293,18 +298,13 @@ struct err *recover_all(struct engine *e)
 	TRY(boot_changed(e, &rebooted));
 	e->is_recovering = true;
 	e->at_boot = rebooted;
+	TRY(networks_load(e));
 	TRY(store_each(e->store, STORE_INSTANCE, load_one, e));
 	trash_half_made(e);
 	trash_unknown(e);
 	recover_each(e, rebooted);
 	e->at_boot = e->is_recovering = false;
-	if (needs_network(e)) {
-		/* Running ones have their links; new ones say what is wrong. */
-		OWN(err) struct err *err = claim_network_ready(e);
-
-		if (err)
-			log_error("network: %s", err_text(err));
-	}
+	networks_recover(e);
 	if (e->trash.n)
 		trash_later(e);
 	return NULL;

@@ -40,16 +40,31 @@ static struct err *none_lives(const char *run)
 	return e;
 }
 
+static struct err *note_bridge(void *arg, const char *key, const json_t *doc)
+{
+	(void)key;
+	if (*jx_str(doc, "bridge", ""))
+		strv_add(arg, jx_str(doc, "bridge", ""));
+	return NULL;
+}
+
 struct err *network_remove(struct store *s, const char *nft_table)
 {
 	OWN(mem) char *bridge = store_meta_get(s, "bridge");
+	OWN(mem) char *table = store_meta_get(s, "nft_table");
+	OWN(strv) struct strv bridges = { 0 };
 	OWN(nft) struct nft *nft = NULL;
 
-	if (!bridge)
+	if (bridge)
+		strv_add(&bridges, bridge);
+	TRY(store_each(s, STORE_NETWORK, note_bridge, &bridges));
+	if (!bridges.n && !table)
 		return NULL;
 	TRY(nft_open(nft_table, &nft));
 	TRY(nft_teardown(nft));
-	return net_bridge_delete(bridge);
+	for (size_t i = 0; i < bridges.n; i++)
+		TRY(net_bridge_delete(bridges.v[i]));
+	return NULL;
 }
 
 /* The store is open to one daemon only: while it can be opened, none is there to miss anything. */

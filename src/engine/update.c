@@ -136,8 +136,11 @@ static struct err *apply_rates(const struct instance *i, const struct spec *s)
 {
 	struct net_link l = { .egress_bps = s->net_egress_bps, .ingress_bps = s->net_ingress_bps };
 
-	net_ifname(i->id, l.host_ifname);
-	return net_set_rates(&l);
+	for (size_t k = 0; k < i->n_ends; k++) {
+		net_ifname_at(i->id, (unsigned)i->ends[k].index, l.host_ifname);
+		TRY(net_set_rates(&l));
+	}
+	return NULL;
 }
 
 /* What a guest was given at its boot stays with it. */
@@ -187,7 +190,7 @@ void update_started(struct instance *i)
 		return;
 	i->is_updated = false;
 	err = apply(i, i->spec);
-	if (!err && spec_is_bridged(i->spec))
+	if (!err)
 		err = apply_rates(i, i->spec);
 	if (err)
 		log_warn("%.12s: update while it started: %s", i->id, err_text(err));

@@ -289,7 +289,7 @@ json_t *engine_info(struct engine *e)
 	json_object_set_new(j, "cgroup_version", json_integer(cgroup_is_v2() ? 2 : 1));
 	json_object_set_new(j, "kernels", engine_kernels(e));
 	jx_set_str(j, "bridge", e->c.bridge);
-	jx_set_str(j, "gateway", e->net_ready ? e->gateway : NULL);
+	jx_set_str(j, "gateway", network_default(e)->is_ready ? network_default(e)->gateway : NULL);
 	jx_set_str(j, "root", e->c.root);
 	jx_set_str(j, "run", e->c.run);
 	jx_set_str(j, "nft_table", e->c.nft_table);

@@ -35,7 +35,10 @@
  *	      "join": "/proc/PID/ns/net",        mode container
  *	      "bridge": "hostel0", "ifname": "eth0", "host_ifname": "hv1a2b3c4d5e",
  *	      "mac": "02:42:…", "address": "10.88.0.5/16", "gateway": "10.88.0.1", "mtu": 1500,
- *	      "egress_bps": 0, "ingress_bps": 0   bits per second, 0: no limit
+ *	      "egress_bps": 0, "ingress_bps": 0,  bits per second, 0: no limit
+ *	      "more": [ { bridge, ifname, host_ifname, mac, address, mtu, … } ]   further links of a
+ *	                                          container, "eth1" and so on; one link at most has
+ *	                                          a "gateway"
  *	    },
  *	    "resources": { OCI linux.resources },  limits of the cgroup; of a VM those of its
  *	                                           monitor (R_i + M_i)

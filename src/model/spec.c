@@ -2,6 +2,7 @@
 #include "model/spec.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "json/fields.h"
 #include "util/mem.h"
@@ -60,6 +61,13 @@ static const struct json_field disk_fields[] = {
 	JSON_FIELD(struct spec_disk, "Overlay", JF_BOOL, overlay),
 	JSON_FIELD(struct spec_disk, "ReadOnly", JF_BOOL, readonly),
 	JSON_FIELD(struct spec_disk, "NewBytes", JF_I64, new_bytes),
+};
+
+static const struct json_field endpoint_fields[] = {
+	JSON_FIELD(struct spec_endpoint, "Network", JF_STR, network),
+	JSON_FIELD(struct spec_endpoint, "Aliases", JF_STRV, aliases),
+	JSON_FIELD(struct spec_endpoint, "Ip", JF_STR, ip),
+	JSON_FIELD(struct spec_endpoint, "Mac", JF_STR, mac),
 };
 
 #define F(name, type, member) JSON_FIELD(struct spec, name, type, member)
@@ -140,6 +148,7 @@ static const struct json_field fields[] = {
 	F("PublishAll", JF_BOOL, publish_all),
 	F("MacAddress", JF_STR, mac_address),
 	F("IpAddress", JF_STR, ip_address),
+	JSON_ARRAY(struct spec, "Endpoints", endpoints, n_endpoints, endpoint_fields),
 	F("Dns", JF_STRV, dns),
 	F("DnsSearch", JF_STRV, dns_search),
 	F("DnsOptions", JF_STRV, dns_options),
@@ -227,6 +236,42 @@ struct err *spec_from_json(const json_t *j, struct spec **ret)
 	TRY_MSG(json_read_fields(fields, ARRAY_SIZE(fields), j, s), "spec");
 	*ret = TAKE(s);
 	return NULL;
+}
+
+/* ---- networks ---- */
+
+bool spec_has_own_network(const struct spec *s)
+{
+	const char *m = s->network_mode;
+
+	return !m || (strcmp(m, "none") && strcmp(m, "host") && strncmp(m, "container:", 10));
+}
+
+struct spec_endpoint *spec_endpoint_on(const struct spec *s, const char *network)
+{
+	for (size_t n = 0; n < s->n_endpoints; n++)
+		if (streq(s->endpoints[n].network, network))
+			return &s->endpoints[n];
+	return NULL;
+}
+
+struct spec_endpoint *spec_endpoint_add(struct spec *s, const char *network)
+{
+	s->endpoints = xrealloc(s->endpoints, s->n_endpoints + 1, sizeof(*s->endpoints));
+	s->endpoints[s->n_endpoints] = (struct spec_endpoint) { .network = xstrdup(network) };
+	return &s->endpoints[s->n_endpoints++];
+}
+
+void spec_endpoint_drop(struct spec *s, const char *network)
+{
+	struct spec_endpoint *at = spec_endpoint_on(s, network);
+	size_t n = at ? (size_t)(at - s->endpoints) : s->n_endpoints;
+
+	if (!at)
+		return;
+	json_free_fields(endpoint_fields, ARRAY_SIZE(endpoint_fields), at);
+	memmove(at, at + 1, (s->n_endpoints - n - 1) * sizeof(*at));
+	s->n_endpoints--;
 }
 
 const char *spec_kind_name(enum spec_kind kind)

@@ -71,6 +71,15 @@ struct spec_disk {
 	int64_t new_bytes; /* new:SIZE */
 };
 
+/* A network that it joins, with what the user said about this end of it. */
+struct spec_endpoint {
+	char *network;       /* as the user wrote it; once created, its id, or "bridge" */
+	struct strv aliases; /* further names on this network */
+	char *ip, *mac;      /* NULL: chosen */
+};
+
+#define SPEC_NETWORKS_MAX 16
+
 enum spec_restart { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_UNLESS_STOPPED };
 
 struct spec {
@@ -132,14 +141,20 @@ struct spec {
 	int64_t shm_bytes; /* 0: 64 MiB */
 
 	/* namespaces: "", "host", "private", "container:NAME", "shareable" */
-	char *network_mode; /* "bridge", "none", "host", "container:NAME"; NULL: default bridge */
+	/* "bridge", "none", "host", "container:NAME", a network's name or id; NULL: default bridge
+	 */
+	char *network_mode;
 	char *ipc_mode, *pid_mode, *uts_mode, *userns_mode, *cgroupns_mode;
 
 	/* network */
 	struct spec_port *ports;
 	size_t n_ports;
 	bool publish_all;
-	char *mac_address, *ip_address;
+	char *mac_address, *ip_address; /* of the network of network_mode */
+	/* Once created: all that it joins, that of network_mode first; connect and disconnect
+	 * change it. Before: what the user said of some of them. */
+	struct spec_endpoint *endpoints;
+	size_t n_endpoints;
 	struct strv dns, dns_search, dns_options, extra_hosts, links;
 
 	/* life */
@@ -181,6 +196,19 @@ json_t *spec_to_json(const struct spec *s);
  * Return: NULL, or ERR_INVALID; ERR_UNSUPPORTED for a newer version.
  */
 struct err *spec_from_json(const json_t *j, struct spec **ret) MUST_USE;
+
+/** spec_has_own_network() - does network_mode give it a network of its own, which can join bridges?
+ */
+bool spec_has_own_network(const struct spec *s);
+
+/** spec_endpoint_on() - its end of a network, by the name that is stored; NULL: it is not there */
+struct spec_endpoint *spec_endpoint_on(const struct spec *s, const char *network);
+
+/** spec_endpoint_add() - a further one, empty; only for fewer than SPEC_NETWORKS_MAX */
+struct spec_endpoint *spec_endpoint_add(struct spec *s, const char *network);
+
+/** spec_endpoint_drop() - take it out of the list */
+void spec_endpoint_drop(struct spec *s, const char *network);
 
 /** spec_kind_name() - "container", "vm" (image) or "machine"; static storage */
 const char *spec_kind_name(enum spec_kind kind);

@@ -163,6 +163,19 @@ static struct err *check_log(const struct spec *s)
 	return NULL;
 }
 
+static struct err *check_networks(const struct spec *s)
+{
+	if (s->n_endpoints > SPEC_NETWORKS_MAX)
+		return err_new(ERR_LIMIT, "at most %d networks for one instance",
+			       SPEC_NETWORKS_MAX);
+	if (s->n_endpoints && !spec_has_own_network(s))
+		return err_new(ERR_INVALID,
+			       "conflicting options: a network cannot be joined with network mode "
+			       "%s",
+			       s->network_mode);
+	return NULL;
+}
+
 static struct err *check_life(const struct spec *s)
 {
 	if (s->auto_remove && s->restart != RESTART_NO)
@@ -219,6 +232,7 @@ static struct err *check_vm(const struct spec *s)
 		{ is_host(s->network_mode), "--network host" },
 		{ s->network_mode && !strncmp(s->network_mode, "container:", 10),
 		  "--network container:" },
+		{ s->n_endpoints > 1, "more than one network" },
 		{ is_host(s->pid_mode), "--pid host" },
 		{ is_host(s->ipc_mode), "--ipc host" },
 		{ is_host(s->uts_mode), "--uts host" },
@@ -266,6 +280,7 @@ struct err *spec_check(const struct spec *s)
 	TRY(check_cpu(s));
 	TRY(check_rates(s));
 	TRY(check_life(s));
+	TRY(check_networks(s));
 	TRY(check_files(s));
 	TRY(check_machine(s));
 	TRY(check_vm(s));

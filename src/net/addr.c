@@ -105,6 +105,13 @@ void net_ifname(const char *id, char ret[IFNAMSIZ])
 	snprintf(ret, IFNAMSIZ, "hv%.10s", id);
 }
 
+void net_ifname_at(const char *id, unsigned n, char ret[IFNAMSIZ])
+{
+	net_ifname(id, ret);
+	if (n)
+		snprintf(ret, IFNAMSIZ, "hv%.10sn%u", id, n % 100);
+}
+
 /* Ranges to take bridges from: @n prefixes of length @len, one after the other. */
 static const struct {
 	uint32_t first;

@@ -87,7 +87,8 @@ static struct err *used_read(const char *bridge, struct used *u)
 	return nl_dump(RTM_GETADDR, &addresses, sizeof(addresses), take_address, u);
 }
 
-struct err *net_subnet_choose(const char *bridge, struct net_prefix *ret)
+struct err *net_subnet_choose(const char *bridge, const struct net_prefix *others, size_t n,
+			      struct net_prefix *ret)
 {
 	OWN(used) struct used u = { 0 };
 
@@ -97,11 +98,13 @@ struct err *net_subnet_choose(const char *bridge, struct net_prefix *ret)
 		return NULL;
 	}
 
-	OWN(mem) struct net_prefix *p = xcalloc(u.n + 1, sizeof(*p));
+	OWN(mem) struct net_prefix *p = xcalloc(u.n + n + 1, sizeof(*p));
 
 	for (size_t i = 0; i < u.n; i++)
 		p[i] = u.v[i].p;
-	return net_subnet_pick(p, u.n, ret);
+	for (size_t i = 0; i < n; i++)
+		p[u.n + i] = others[i];
+	return net_subnet_pick(p, u.n + n, ret);
 }
 
 struct err *net_subnet_check(const char *bridge, const struct net_prefix *subnet)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
+#include <sched.h>
+#include <stdlib.h>
 
 #include "net/net.h"
 #include "net/nl_int.h"
+#include "util/fd.h"
 
 #define LO_INDEX 1
 
@@ -98,4 +102,20 @@ struct err *net_configure(const struct net_config *c)
 	}
 	TRY_MSG(nl_run(&b), "network of %s", c->ifname[0] ? c->ifname : "lo");
 	return NULL;
+}
+
+struct err *net_configure_at(const struct net_config *c, int netns_fd)
+{
+	OWN(fd) int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct err *e;
+
+	if (own < 0)
+		return err_sys(errno, "open own network namespace");
+	if (setns(netns_fd, CLONE_NEWNET) < 0)
+		return err_sys(errno, "go to the instance's network namespace");
+	e = net_configure(c);
+	/* Whatever came next would be done to the instance's network. */
+	if (setns(own, CLONE_NEWNET) < 0)
+		abort();
+	return e;
 }

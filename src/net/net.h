@@ -82,6 +82,9 @@ void net_mac_from_address(uint32_t address, uint8_t ret[NET_MAC_LEN]);
  */
 void net_ifname(const char *id, char ret[IFNAMSIZ]);
 
+/** net_ifname_at() - the same for its @n-th link (0: the first, as net_ifname()), n below 100 */
+void net_ifname_at(const char *id, unsigned n, char ret[IFNAMSIZ]);
+
 /**
  * net_subnet_pick() - the first candidate (10.88.0.0/16, 10.89.0.0/16, …, then ranges in
  * 172.16.0.0/12 and 192.168.0.0/16) that overlaps none of @used
@@ -110,10 +113,12 @@ struct err *net_address_pick(const struct net_prefix *bridge, uint32_t after,
 /**
  * net_subnet_choose() - the address the bridge has, or else one for it that avoids the host's
  * routes and addresses
- * @bridge: name of the bridge, which need not exist
+ * @bridge:       name of the bridge, which need not exist
+ * @others, @n:   more ranges to avoid: of networks whose bridges may not be there now
  * Return: NULL, ERR_LIMIT as net_subnet_pick(), or a system error.
  */
-struct err *net_subnet_choose(const char *bridge, struct net_prefix *ret) MUST_USE;
+struct err *net_subnet_choose(const char *bridge, const struct net_prefix *others, size_t n,
+			      struct net_prefix *ret) MUST_USE;
 
 /**
  * net_subnet_check() - does a subnet that the user chose collide with the host's routes?
@@ -197,6 +202,14 @@ struct net_config {
 
 /** net_configure() - lo up; interface up with address and default route.  Idempotent. */
 struct err *net_configure(const struct net_config *c) MUST_USE;
+
+/**
+ * net_configure_at() - the same in another namespace
+ * @netns_fd: borrowed
+ * Context: a process of one thread, which goes there and comes back; ends the process if it
+ *          cannot come back.
+ */
+struct err *net_configure_at(const struct net_config *c, int netns_fd) MUST_USE;
 
 /* ---- ports of the host ---- */
 

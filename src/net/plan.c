@@ -36,6 +36,13 @@ static struct err *read_rate(const json_t *net, const char *key, int64_t *ret)
 	return NULL;
 }
 
+const json_t *net_plan_link(const json_t *net, size_t n)
+{
+	if (!streq(jx_str(net, "mode", "none"), "bridge"))
+		return NULL;
+	return n ? json_array_get(json_object_get(net, "more"), n - 1) : net;
+}
+
 struct err *net_link_from_plan(const json_t *net, struct net_link *ret)
 {
 	struct net_link l = { .mtu = 0 };

@@ -10,6 +10,12 @@
 #include "json/json.h"
 #include "net/net.h"
 
+/**
+ * net_plan_link() - the @n-th link of host.net: itself, then those in "more"
+ * Return: NULL past the end, and for a mode other than bridge; borrowed.
+ */
+const json_t *net_plan_link(const json_t *net, size_t n);
+
 /** net_link_from_plan() - host.net of mode bridge; ERR_INVALID names the member */
 struct err *net_link_from_plan(const json_t *net, struct net_link *ret) MUST_USE;
 

@@ -48,6 +48,20 @@ static void no_network_is_lo_alone(void **state)
 	assert_int_equal(c.ifname[0], 0);
 }
 
+static void further_links_follow_the_first(void **state)
+{
+	OWN(json)
+	json_t *j = json_pack("{s:s, s:s, s:[{s:s}]}", "mode", "bridge", "ifname", "eth0", "more",
+			      "ifname", "eth1");
+	OWN(json) json_t *host = json_pack("{s:s}", "mode", "host");
+
+	(void)state;
+	assert_string_equal(jx_str(net_plan_link(j, 0), "ifname", ""), "eth0");
+	assert_string_equal(jx_str(net_plan_link(j, 1), "ifname", ""), "eth1");
+	assert_null(net_plan_link(j, 2));
+	assert_null(net_plan_link(host, 0));
+}
+
 static void a_bad_member_is_refused(void **state)
 {
 	static const struct {
@@ -88,6 +102,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_plan_gives_link_and_configuration),
 		cmocka_unit_test(no_network_is_lo_alone),
+		cmocka_unit_test(further_links_follow_the_first),
 		cmocka_unit_test(a_bad_member_is_refused),
 	};
 

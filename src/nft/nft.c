@@ -14,7 +14,7 @@
 struct nft {
 	struct nft_ctx *ctx;
 	char *table;
-	char *bridge; /* NULL before nft_setup() */
+	struct strv bridges; /* from which something may be forwarded */
 };
 
 /* ---- text; pure ---- */
@@ -79,43 +79,78 @@ struct err *nft_elements_text(const char *table, const char *verb, const struct 
  * guard runs before connection tracking: there, an answer to a connection from the host's
  * loopback still names the bridge's address, so that whatever names 127/8 was forged.
  */
-void nft_ruleset_text(const char *t, const char *subnet, const char *bridge, struct str *s)
+static const char rules[] =
+    "	map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+    "	map addr_ports {\n"
+    "		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;\n"
+    "	}\n"
+    "	set bridges { type ifname; }\n"
+    "	set internal { type ifname; }\n"
+    "	set within { type ifname . ifname; }\n"
+    "	set subnets { type ifname . ipv4_addr; flags interval; }\n"
+    "	set outward { type ipv4_addr; flags interval; }\n"
+    "	chain guard {\n"
+    "		type filter hook prerouting priority raw; policy accept;\n"
+    "		iifname @bridges ip daddr 127.0.0.0/8 drop\n"
+    "	}\n"
+    "	chain publish {\n"
+    "		dnat ip to ip daddr . meta l4proto . th dport map @addr_ports\n"
+    "		dnat ip to meta l4proto . th dport map @ports\n"
+    "	}\n"
+    "	chain prerouting {\n"
+    "		type nat hook prerouting priority dstnat; policy accept;\n"
+    "		fib daddr type local jump publish\n"
+    "	}\n"
+    "	chain output {\n"
+    "		type nat hook output priority -100; policy accept;\n"
+    "		fib daddr type local jump publish\n"
+    "	}\n"
+    "	chain forward {\n"
+    "		type filter hook forward priority filter; policy accept;\n"
+    "		iifname . oifname @within accept\n"
+    "		iifname @internal drop\n"
+    "		oifname @internal drop\n"
+    "		ct status dnat accept\n"
+    "		iifname @bridges oifname @bridges drop\n"
+    "	}\n"
+    "	chain postrouting {\n"
+    "		type nat hook postrouting priority srcnat; policy accept;\n"
+    "		oifname . ip saddr @subnets ct status dnat masquerade\n"
+    "		oifname @bridges ip saddr 127.0.0.0/8 ct status dnat masquerade\n"
+    "		oifname . ip saddr @subnets accept\n"
+    "		ip saddr @outward masquerade\n"
+    "	}\n";
+
+void nft_ruleset_text(const char *t, struct str *s)
 {
-	str_addf(s,
-		 "add table ip %s\n"
-		 "delete table ip %s\n"
-		 "table ip %s {\n"
-		 "	map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
-		 "	map addr_ports {\n"
-		 "		type ipv4_addr . inet_proto . inet_service"
-		 " : ipv4_addr . inet_service;\n"
-		 "	}\n"
-		 "	chain guard {\n"
-		 "		type filter hook prerouting priority raw; policy accept;\n"
-		 "		iifname \"%s\" ip daddr 127.0.0.0/8 drop\n"
-		 "	}\n",
-		 t, t, t, bridge);
-	str_adds(s, "	chain publish {\n"
-		    "		dnat ip to ip daddr . meta l4proto . th dport map @addr_ports\n"
-		    "		dnat ip to meta l4proto . th dport map @ports\n"
-		    "	}\n"
-		    "	chain prerouting {\n"
-		    "		type nat hook prerouting priority dstnat; policy accept;\n"
-		    "		fib daddr type local jump publish\n"
-		    "	}\n"
-		    "	chain output {\n"
-		    "		type nat hook output priority -100; policy accept;\n"
-		    "		fib daddr type local jump publish\n"
-		    "	}\n");
-	str_addf(
-	    s,
-	    "	chain postrouting {\n"
-	    "		type nat hook postrouting priority srcnat; policy accept;\n"
-	    "		oifname \"%s\" ip saddr { 127.0.0.0/8, %s } ct status dnat masquerade\n"
-	    "		ip saddr %s oifname != \"%s\" masquerade\n"
-	    "	}\n"
-	    "}\n",
-	    bridge, subnet, subnet, bridge);
+	str_addf(s, "add table ip %s\ndelete table ip %s\ntable ip %s {\n%s}\n", t, t, t, rules);
+}
+
+static struct err *check_network(const struct nft_network *net)
+{
+	OWN(mem) char *address = xstrndup(net->subnet, strcspn(net->subnet, "/"));
+
+	if (!is_address(address) || strspn(net->subnet, "0123456789./") != strlen(net->subnet))
+		return err_new(ERR_INVALID, "\"%s\" is no subnet", net->subnet);
+	if (!is_word(net->bridge, "_-."))
+		return err_new(ERR_INVALID, "\"%s\" is no name for a bridge", net->bridge);
+	return NULL;
+}
+
+struct err *nft_network_text(const char *table, const char *verb, const struct nft_network *net,
+			     struct str *s)
+{
+	const char *b = net->bridge;
+
+	TRY(check_network(net));
+	str_addf(s, "%s element ip %s bridges { \"%s\" }\n", verb, table, b);
+	str_addf(s, "%s element ip %s within { \"%s\" . \"%s\" }\n", verb, table, b, b);
+	str_addf(s, "%s element ip %s subnets { \"%s\" . %s }\n", verb, table, b, net->subnet);
+	if (net->is_internal)
+		str_addf(s, "%s element ip %s internal { \"%s\" }\n", verb, table, b);
+	else if (!net->keeps_source)
+		str_addf(s, "%s element ip %s outward { %s }\n", verb, table, net->subnet);
+	return NULL;
 }
 
 /* ---- a closed forward chain of others; pure ---- */
@@ -147,19 +182,24 @@ static void add_deletions(const char *mark, const char *listing, struct str *s)
 	}
 }
 
-void nft_forward_text(const char *table, const char *bridge, const char *listing, struct str *s)
+static void add_accepts(const char *bridge, const char *mark, struct str *s)
 {
-	OWN(mem) char *mark = xasprintf("comment \"hostel %s\"", table);
-
-	add_deletions(mark, listing, s);
-	if (!bridge)
-		return;
 	str_addf(s,
 		 "insert rule " FORWARD_CHAIN " iifname \"%s\" accept %s\n"
 		 "insert rule " FORWARD_CHAIN
 		 " oifname \"%s\" ct state established,related accept %s\n"
 		 "insert rule " FORWARD_CHAIN " oifname \"%s\" ct status dnat accept %s\n",
 		 bridge, mark, bridge, mark, bridge, mark);
+}
+
+void nft_forward_text(const char *table, const struct strv *bridges, const char *listing,
+		      struct str *s)
+{
+	OWN(mem) char *mark = xasprintf("comment \"hostel %s\"", table);
+
+	add_deletions(mark, listing, s);
+	for (size_t i = 0; i < bridges->n; i++)
+		add_accepts(bridges->v[i], mark, s);
 }
 
 /* ---- kernel ---- */
@@ -211,11 +251,12 @@ static struct err *open_forward(struct nft *n)
 {
 	OWN(mem) char *listing = list_forward(n);
 	OWN(str) struct str s = { 0 };
-	bool is_closed = listing && nft_forward_is_closed(listing);
+	const struct strv none = { 0 };
 
 	if (!listing)
 		return NULL;
-	nft_forward_text(n->table, is_closed ? n->bridge : NULL, listing, &s);
+	nft_forward_text(n->table, nft_forward_is_closed(listing) ? &n->bridges : &none, listing,
+			 &s);
 	if (s.len)
 		TRY_MSG(run(n, s.buf), "chain " FORWARD_CHAIN);
 	return NULL;
@@ -245,31 +286,62 @@ void nft_close(struct nft *n)
 	if (n->ctx)
 		nft_ctx_free(n->ctx);
 	free(n->table);
-	free(n->bridge);
+	strv_done(&n->bridges);
 	free(n);
 }
 
-static struct err *check_subnet(const char *subnet)
+static void note_bridge(struct nft *n, const struct nft_network *net)
 {
-	OWN(mem) char *address = xstrndup(subnet, strcspn(subnet, "/"));
-
-	if (!is_address(address) || strspn(subnet, "0123456789./") != strlen(subnet))
-		return err_new(ERR_INVALID, "\"%s\" is no subnet", subnet);
-	return NULL;
+	if (!net->is_internal && !strv_has(&n->bridges, net->bridge))
+		strv_add(&n->bridges, net->bridge);
 }
 
-struct err *nft_setup(struct nft *n, const char *subnet, const char *bridge,
+struct err *nft_setup(struct nft *n, const struct nft_network *networks, size_t n_networks,
 		      const struct nft_port *ports, size_t n_ports)
 {
 	OWN(str) struct str s = { 0 };
 
-	TRY(check_subnet(subnet));
-	if (!is_word(bridge, "_-."))
-		return err_new(ERR_INVALID, "\"%s\" is no name for a bridge", bridge);
-	nft_ruleset_text(n->table, subnet, bridge, &s);
+	nft_ruleset_text(n->table, &s);
+	for (size_t i = 0; i < n_networks; i++)
+		TRY(nft_network_text(n->table, "add", &networks[i], &s));
 	TRY(nft_elements_text(n->table, "add", ports, n_ports, &s));
 	TRY_MSG(run(n, s.buf), "set up table %s", n->table);
-	str_set(&n->bridge, bridge);
+	strv_done(&n->bridges);
+	for (size_t i = 0; i < n_networks; i++)
+		note_bridge(n, &networks[i]);
+	return open_forward(n);
+}
+
+struct err *nft_network_add(struct nft *n, const struct nft_network *net)
+{
+	OWN(str) struct str s = { 0 };
+
+	TRY(nft_network_text(n->table, "add", net, &s));
+	TRY_MSG(run(n, s.buf), "add %s to table %s", net->bridge, n->table);
+	note_bridge(n, net);
+	return open_forward(n);
+}
+
+static void forget_bridge(struct nft *n, const char *bridge)
+{
+	OWN(strv) struct strv left = { 0 };
+
+	for (size_t i = 0; i < n->bridges.n; i++)
+		if (!streq(n->bridges.v[i], bridge))
+			strv_add(&left, n->bridges.v[i]);
+	strv_done(&n->bridges);
+	strv_copy(&n->bridges, &left);
+}
+
+struct err *nft_network_remove(struct nft *n, const struct nft_network *net)
+{
+	OWN(str) struct str s = { 0 };
+
+	/* As with ports: what is absent is made present first. */
+	TRY(nft_network_text(n->table, "add", net, &s));
+	TRY(nft_network_text(n->table, "delete", net, &s));
+	TRY_MSG(run(n, s.buf), "remove %s from table %s", net->bridge, n->table);
+	forget_bridge(n, net->bridge);
 	return open_forward(n);
 }
 
@@ -301,7 +373,7 @@ struct err *nft_teardown(struct nft *n)
 	OWN(str) struct str s = { 0 };
 
 	if (listing)
-		nft_forward_text(n->table, NULL, listing, &s);
+		nft_forward_text(n->table, &(struct strv) { 0 }, listing, &s);
 	str_addf(&s, "add table ip %s\ndelete table ip %s\n", n->table, n->table);
 	TRY_MSG(run(n, s.buf), "remove table %s", n->table);
 	return NULL;

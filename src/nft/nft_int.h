@@ -8,7 +8,15 @@
 #include "util/str.h"
 
 /** nft_ruleset_text() - the table's rules as one transaction; appended to @s.  Pure. */
-void nft_ruleset_text(const char *table, const char *subnet, const char *bridge, struct str *s);
+void nft_ruleset_text(const char *table, struct str *s);
+
+/**
+ * nft_network_text() - the commands that add or delete a network's elements
+ * @verb: "add" or "delete"
+ * Return: NULL, or ERR_INVALID for a bad name or subnet.  Pure.
+ */
+struct err *nft_network_text(const char *table, const char *verb, const struct nft_network *net,
+			     struct str *s) MUST_USE;
 
 /* Where iptables (Docker, firewalls) keeps what decides over forwarded packets. */
 #define FORWARD_CHAIN "ip filter FORWARD"
@@ -17,13 +25,14 @@ void nft_ruleset_text(const char *table, const char *subnet, const char *bridge,
 bool nft_forward_is_closed(const char *listing);
 
 /**
- * nft_forward_text() - commands that take our rules out of that chain, and put them in anew when
- * @bridge is not NULL
+ * nft_forward_text() - commands that take our rules out of that chain, and put them in anew for
+ * each of @bridges
  * @table:   ours, by whose name the rules are known (in their comment)
  * @listing: of the chain, with handles
  * Pure.
  */
-void nft_forward_text(const char *table, const char *bridge, const char *listing, struct str *s);
+void nft_forward_text(const char *table, const struct strv *bridges, const char *listing,
+		      struct str *s);
 
 /**
  * nft_elements_text() - one command per port, "add element ip hostel ports { tcp . 8080 :

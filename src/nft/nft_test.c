@@ -4,44 +4,52 @@
 #include "util/mem.h"
 #include "util/test.h"
 
-static const char rules[] =
-    "add table ip t1\n"
-    "delete table ip t1\n"
-    "table ip t1 {\n"
-    "	map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
-    "	map addr_ports {\n"
-    "		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;\n"
-    "	}\n"
-    "	chain guard {\n"
-    "		type filter hook prerouting priority raw; policy accept;\n"
-    "		iifname \"br9\" ip daddr 127.0.0.0/8 drop\n"
-    "	}\n"
-    "	chain publish {\n"
-    "		dnat ip to ip daddr . meta l4proto . th dport map @addr_ports\n"
-    "		dnat ip to meta l4proto . th dport map @ports\n"
-    "	}\n"
-    "	chain prerouting {\n"
-    "		type nat hook prerouting priority dstnat; policy accept;\n"
-    "		fib daddr type local jump publish\n"
-    "	}\n"
-    "	chain output {\n"
-    "		type nat hook output priority -100; policy accept;\n"
-    "		fib daddr type local jump publish\n"
-    "	}\n"
-    "	chain postrouting {\n"
-    "		type nat hook postrouting priority srcnat; policy accept;\n"
-    "		oifname \"br9\" ip saddr { 127.0.0.0/8, 10.88.0.0/16 } ct status dnat masquerade\n"
-    "		ip saddr 10.88.0.0/16 oifname != \"br9\" masquerade\n"
-    "	}\n"
-    "}\n";
-
 static void the_ruleset_is_one_transaction(void **state)
 {
+	static const char *const parts[] = {
+		"add table ip t1\ndelete table ip t1\ntable ip t1 {\n	map ports { ",
+		"		iifname @bridges ip daddr 127.0.0.0/8 drop\n",
+		"		iifname . oifname @within accept\n"
+		"		iifname @internal drop\n"
+		"		oifname @internal drop\n"
+		"		ct status dnat accept\n"
+		"		iifname @bridges oifname @bridges drop\n",
+		"		oifname . ip saddr @subnets accept\n"
+		"		ip saddr @outward masquerade\n	}\n}\n",
+	};
 	OWN(str) struct str s = { 0 };
 
 	(void)state;
-	nft_ruleset_text("t1", "10.88.0.0/16", "br9", &s);
-	assert_string_equal(s.buf, rules);
+	nft_ruleset_text("t1", &s);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		assert_non_null(strstr(s.buf, parts[i]));
+}
+
+static void a_network_is_elements_of_the_sets(void **state)
+{
+	static const struct {
+		struct nft_network net;
+		const char *last;
+	} cases[] = {
+		{ { .bridge = "br9", .subnet = "10.88.0.0/16" },
+		  "add element ip t1 outward { 10.88.0.0/16 }\n" },
+		{ { .bridge = "br9", .subnet = "10.88.0.0/16", .is_internal = true },
+		  "add element ip t1 internal { \"br9\" }\n" },
+		{ { .bridge = "br9", .subnet = "10.88.0.0/16", .keeps_source = true }, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		OWN(str) struct str s = { 0 }, want = { 0 };
+
+		str_addf(&want,
+			 "add element ip t1 bridges { \"br9\" }\n"
+			 "add element ip t1 within { \"br9\" . \"br9\" }\n"
+			 "add element ip t1 subnets { \"br9\" . 10.88.0.0/16 }\n%s",
+			 cases[i].last);
+		assert_ok(nft_network_text("t1", "add", &cases[i].net, &s));
+		assert_string_equal(s.buf, want.buf);
+	}
 }
 
 static void a_port_is_one_element(void **state)
@@ -92,9 +100,11 @@ static void names_are_checked_before_they_become_rules(void **state)
 		assert_err(nft_open(bad[i], &n), ERR_INVALID);
 	assert_ok(nft_open("t1", &n));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_err(nft_setup(n, "10.88.0.0/16", bad[i], NULL, 0), ERR_INVALID);
-	assert_err(nft_setup(n, "10.88.0.0/16 x", "br9", NULL, 0), ERR_INVALID);
-	assert_err(nft_setup(n, "x/16", "br9", NULL, 0), ERR_INVALID);
+		assert_err(nft_network_add(n, &(struct nft_network) { bad[i], "10.88.0.0/16" }),
+			   ERR_INVALID);
+	assert_err(nft_network_add(n, &(struct nft_network) { "br9", "10.88.0.0/16 x" }),
+		   ERR_INVALID);
+	assert_err(nft_network_add(n, &(struct nft_network) { "br9", "x/16" }), ERR_INVALID);
 }
 
 static const char closed[] =
@@ -112,10 +122,12 @@ static const char closed[] =
 static void a_closed_forward_chain_gets_our_rules_anew(void **state)
 {
 	OWN(str) struct str s = { 0 };
+	OWN(strv) struct strv bridges = { 0 };
 
 	(void)state;
+	strv_add(&bridges, "br9");
 	assert_true(nft_forward_is_closed(closed));
-	nft_forward_text("t1", "br9", closed, &s);
+	nft_forward_text("t1", &bridges, closed, &s);
 	assert_string_equal(
 	    s.buf, "delete rule ip filter FORWARD handle 41\n"
 		   "delete rule ip filter FORWARD handle 44\n"
@@ -135,7 +147,7 @@ static void an_open_forward_chain_is_left_alone(void **state)
 
 	(void)state;
 	assert_false(nft_forward_is_closed(open));
-	nft_forward_text("t1", NULL, open, &s);
+	nft_forward_text("t1", &(struct strv) { 0 }, open, &s);
 	assert_int_equal(s.len, 0);
 }
 
@@ -143,6 +155,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ruleset_is_one_transaction),
+		cmocka_unit_test(a_network_is_elements_of_the_sets),
 		cmocka_unit_test(a_port_is_one_element),
 		cmocka_unit_test(nothing_but_ports_gets_into_the_text),
 		cmocka_unit_test(a_closed_forward_chain_gets_our_rules_anew),

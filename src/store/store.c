@@ -18,6 +18,7 @@ enum statement {
 	ST_CLAIM,
 	ST_HOLDER,
 	ST_RELEASE,
+	ST_RELEASE_ONE,
 	ST_CLAIMS,
 	ST_ACCOUNT_NEW,
 	ST_ACCOUNT_SET,
@@ -38,6 +39,7 @@ static const char *const sql[STATEMENTS] = {
 	[ST_CLAIM] = "INSERT OR IGNORE INTO claims(what, value, instance) VALUES(?1, ?2, ?3)",
 	[ST_HOLDER] = "SELECT instance FROM claims WHERE what = ?1 AND value = ?2",
 	[ST_RELEASE] = "DELETE FROM claims WHERE instance = ?2 AND (?1 IS NULL OR what = ?1)",
+	[ST_RELEASE_ONE] = "DELETE FROM claims WHERE instance = ?3 AND what = ?1 AND value = ?2",
 	[ST_CLAIMS] = "SELECT value, instance FROM claims WHERE what = ?1 ORDER BY rowid",
 	[ST_ACCOUNT_NEW] = "INSERT INTO accounts(instance, doc) VALUES(?1, ?2)",
 	[ST_ACCOUNT_SET] = "UPDATE accounts SET instance = ?1, doc = ?2 WHERE seq = ?3",
@@ -348,6 +350,15 @@ struct err *store_release(struct store *s, const char *what, const char *instanc
 	bind_text(s->st[ST_RELEASE], 1, what);
 	bind_text(s->st[ST_RELEASE], 2, instance);
 	return finish(s, ST_RELEASE, "release");
+}
+
+struct err *store_release_one(struct store *s, const char *what, const char *value,
+			      const char *instance)
+{
+	bind_text(s->st[ST_RELEASE_ONE], 1, what);
+	bind_text(s->st[ST_RELEASE_ONE], 2, value);
+	bind_text(s->st[ST_RELEASE_ONE], 3, instance);
+	return finish(s, ST_RELEASE_ONE, "release");
 }
 
 struct err *store_each_claim(struct store *s, const char *what,

@@ -32,6 +32,7 @@ enum store_kind {
 	STORE_KERNEL,   /* key: name */
 	STORE_EXEC,     /* key: exec id; name: NULL */
 	STORE_RUN,      /* key: an instance's id; its state, what changes at every step */
+	STORE_NETWORK, /* key: id; name: its name (unique) */
 	STORE_KINDS,
 };
 
@@ -88,6 +89,10 @@ struct err *store_claim(struct store *s, const char *what, const char *value, co
 
 /** store_release() - give back all claims of a kind (@what NULL: of every kind) of an instance */
 struct err *store_release(struct store *s, const char *what, const char *instance) MUST_USE;
+
+/** store_release_one() - give back one claim of an instance; one that it has not is fine */
+struct err *store_release_one(struct store *s, const char *what, const char *value,
+			      const char *instance) MUST_USE;
 
 /** store_each_claim() - of a kind */
 struct err *store_each_claim(struct store *s, const char *what,

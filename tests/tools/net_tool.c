@@ -27,7 +27,7 @@ static struct err *do_choose(char **a)
 	struct net_prefix p = { 0 };
 	char text[NET_ADDRESS_TEXT];
 
-	TRY(net_subnet_choose(a[0], &p));
+	TRY(net_subnet_choose(a[0], NULL, 0, &p));
 	puts(net_prefix_text(&p, text));
 	return NULL;
 }
@@ -180,7 +180,7 @@ static struct err *do_nft_setup(char **a)
 	OWN(nft) struct nft *n = NULL;
 
 	TRY(nft_open(a[0], &n));
-	return nft_setup(n, a[1], a[2], NULL, 0);
+	return nft_setup(n, &(struct nft_network) { .subnet = a[1], .bridge = a[2] }, 1, NULL, 0);
 }
 
 static struct err *do_nft_teardown(char **a)
