@@ -117,11 +117,18 @@ class Hostel(Daemon):
         super().__init__(work)
         tag = f'hb{os.getpid() % 100000}'
         self.build = pathlib.Path(build).resolve()
-        self.process = subprocess.Popen(
-            [self.build / 'hosteld', '--root', self.work / 'root', '--run', self.work / 'run', '--socket', self.socket,
-             '--libexec', self.build, '--bridge', tag, '--nft-table', tag, '--cgroup-parent', '/' + tag, *extra],
-            stdout=open(self.work / 'log', 'w'), stderr=subprocess.STDOUT)
+        self.argv = [self.build / 'hosteld', '--root', self.work / 'root', '--run', self.work / 'run', '--socket', self.socket,
+                     '--libexec', self.build, '--bridge', tag, '--nft-table', tag, '--cgroup-parent', '/' + tag, *extra]
+        self.process = subprocess.Popen(self.argv, stdout=open(self.work / 'log', 'w'), stderr=subprocess.STDOUT)
         self.wait_ready()
+
+    def stop(self):
+        for i in call(self.socket, 'GET', '/hostel/v1/instances?all=true'):
+            call(self.socket, 'DELETE', f'/containers/{i["id"]}?force=1&v=1')
+        super().stop()
+
+    def clean(self):
+        subprocess.run([*self.argv, '--teardown'], check=False)
 
     def programs(self):
         """All that belongs to the engine: the daemon and its supervisors, not the payloads."""

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mean PSS of fifty idle shims (the figure: at most 150 KB each).
+"""Mean PSS of fifty idle shims (the figure: at most 150 KB each of containers, 400 KB of VMs).
 
-usage: shim_pss.py [N]            start N containers of busybox by hand and measure their shims
-       shim_pss.py --pids PID...  measure running ones
+usage: shim_pss.py [N]             start N containers of busybox by hand and measure their shims
+       shim_pss.py --vm BUILD [N]  N image VMs by a hosteld of our own: shims, and what hosteld grows by
+       shim_pss.py --pids PID...   measure running ones
 """
-import glob, os, pathlib, shutil, sys, tempfile
+import glob, os, pathlib, shutil, signal, sys, tempfile, time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tests'))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent.parent / d) for d in ('tests', 'bench')]
 import shimlib
 
 
@@ -47,7 +48,31 @@ def remove_cgroups(parent):
         os.rmdir(path)
 
 
+def vms(build, n):
+    """A few boot at once; all idle when they are measured."""
+    from peers import pss_kb
+    from setup import Setup
+    setup = Setup(build, '--cpus-total', '200', '--memory-total', f'{n * 200 + 6000}m', '--manage-memory', f'{n * 100 + 128}m')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        daemon = setup.daemon.process.pid
+        run = lambda i: setup.hostel('run', '-d', '--vm', '--name', f'vm{i}', '-m', '128m', '--network', 'none', 'busybox', 'sleep', '100000')
+        run('warm')
+        setup.hostel('rm', '-f', 'vmwarm')
+        time.sleep(3)
+        before = pss_kb(daemon)
+        for i in range(n):
+            run(i)
+        time.sleep(10)  # hostel-guest tidies up after three seconds
+        report([p for p in setup.daemon.programs() if p != daemon])
+        print(f'hosteld: {before} KB without, {pss_kb(daemon)} KB with {n}: {(pss_kb(daemon) - before) / n:.1f} KB more for each')
+    finally:
+        setup.close()
+
+
 def main():
+    if sys.argv[1:2] == ['--vm']:
+        return vms(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 50)
     if sys.argv[1:2] == ['--pids']:
         return report(sys.argv[2:])
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 50

@@ -62,7 +62,8 @@ extern const struct opt_table quiet_options;  /* -q */
 
 extern const struct opt_table create_options; /* create_opts.c: run and create */
 extern const struct opt_table update_options;
-extern const struct opt_table session_options; /* run.c: -d, --detach-keys … */
+extern const struct opt_table simulate_options; /* simulate.c */
+extern const struct opt_table session_options;  /* run.c: -d, --detach-keys … */
 
 /* What the rows of the command table call; each is found by its name in the file of its subject. */
 typedef struct err *command_fn(struct cli *c, const struct args *a);
@@ -72,7 +73,7 @@ extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_cons
     cmd_login, cmd_logout, cmd_pull, cmd_push, cmd_load, cmd_save, cmd_import, cmd_export, cmd_images, cmd_rmi, cmd_tag,
     cmd_history, cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create,
     cmd_vm_ls, cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_queue, cmd_resources,
-    cmd_accounting, cmd_info, cmd_version, cmd_config_show, cmd_completion, cmd_complete,
-    cmd_options;
+    cmd_accounting, cmd_simulate, cmd_info, cmd_version, cmd_config_show, cmd_completion,
+    cmd_complete, cmd_options;
 
 #endif

@@ -308,6 +308,16 @@ static const struct command commands[] = {
 	  .tables = { &format_options }, .run = cmd_resources },
 	{ "accounting", "", "Times of each start, and their sums", HOST,
 	  .tables = { &format_options }, .run = cmd_accounting },
+	{ "simulate", "[TRACE]", "Replay a workload through the scheduler under other policies",
+	  HOST, .tables = { &simulate_options }, .max_args = 1, .what = WHAT_FILE,
+	  .run = cmd_simulate,
+	  .details =
+	      "TRACE is a file, plain, gzip or zstd, or - for stdin: Standard Workload Format, CSV "
+	      "of\n"
+	      "instances (arrival,cpu,memory,gpu,duration,user,priority,estimate in any order), or "
+	      "an event\n"
+	      "log of hosteld. Or a synthetic load: poisson:rate=0.8,service=1,jobs=100000 or\n"
+	      "lublin:procs=256,jobs=10000. No hosteld and no rights are needed." },
 	{ "volume", "COMMAND", "Volumes", HOST, .subs = volume_subs,
 	  .n_subs = ARRAY_SIZE(volume_subs) },
 	{ "kernel", "COMMAND", "Kernels that image VMs boot", HOST, .subs = kernel_subs,

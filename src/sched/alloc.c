@@ -848,18 +848,32 @@ static void list_groups(struct alloc *a, struct listing *l)
 		tree_each_fit(a, group_at(a, groups[i])->waiting, NULL, list_add, l);
 }
 
+static void list_queue(struct alloc *a, struct listing *l)
+{
+	tree_each_fit(a, a->urgent, NULL, list_add, l);
+	if (a->order->kind == ORDER_STATIC)
+		tree_each_fit(a, a->queue, NULL, list_add, l);
+	else if (a->order->kind == ORDER_TIMED)
+		list_timed(a, l);
+	else
+		list_groups(a, l);
+}
+
+uint32_t *pass_queue(struct alloc *a, size_t *ret_n)
+{
+	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
+
+	list_queue(a, &l);
+	*ret_n = l.n;
+	return l.v;
+}
+
 uint32_t *alloc_queue(struct alloc *a, int64_t now_ns, size_t *ret_n)
 {
 	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
 
 	a->now_ns = now_ns;
-	tree_each_fit(a, a->urgent, NULL, list_add, &l);
-	if (a->order->kind == ORDER_STATIC)
-		tree_each_fit(a, a->queue, NULL, list_add, &l);
-	else if (a->order->kind == ORDER_TIMED)
-		list_timed(a, &l);
-	else
-		list_groups(a, &l);
+	list_queue(a, &l);
 	tree_each_fit(a, a->aside, NULL, list_add, &l);
 	for (uint32_t h = 0; h < a->n_entries; h++)
 		if (entry(a, h)->state == ENTRY_PARKED || entry(a, h)->state == ENTRY_HELD)
@@ -883,6 +897,20 @@ void pass_free(const struct alloc *a, int64_t *ret)
 	}
 	for (unsigned r = 0; r < a->n_res; r++)
 		ret[r] = room(a, r) > 0 ? room(a, r) : 0;
+}
+
+void pass_left(const struct alloc *a, uint32_t node, int64_t *ret)
+{
+	for (unsigned r = 0; r < a->n_res; r++)
+		ret[r] = a->nodes ? nodes_left(a->nodes, node)[r] : room(a, r) - a->soon[r];
+}
+
+bool pass_park(struct alloc *a, uint32_t h)
+{
+	if (over_quota(a, entry(a, h)) < 0)
+		return false;
+	park(a, h);
+	return true;
 }
 
 /* The first resource that the pool lacks for @e, or RES_COUNT. */
@@ -982,11 +1010,8 @@ void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_no
 		if (h == ALLOC_NONE)
 			return;
 		e = entry(a, h);
-		e = entry(a, h);
-		if (over_quota(a, e) >= 0) {
-			park(a, h);
+		if (pass_park(a, h))
 			continue;
-		}
 		node = pass_place(a, h, w->is_bounded ? w : NULL, bound_node);
 		if (node == ALLOC_NONE) {
 			entry(a, h)->skipped = a->pass;

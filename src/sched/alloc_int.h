@@ -220,6 +220,15 @@ static inline bool entry_before(const struct alloc_entry *x, const struct alloc_
 /** pass_free() - what may be taken now; never negative */
 void pass_free(const struct alloc *a, int64_t *ret);
 
+/** pass_left() - the same, of one node, without what `seq` counts as free; may be negative */
+void pass_left(const struct alloc *a, uint32_t node, int64_t *ret);
+
+/** pass_park() - is @h over its user's quota? Then it is out of the way */
+bool pass_park(struct alloc *a, uint32_t h);
+
+/** pass_queue() - those that wait in the queue itself, in order; owned by the caller */
+uint32_t *pass_queue(struct alloc *a, size_t *ret_n);
+
 /** pass_start() - @h runs on @node from now */
 void pass_start(struct alloc *a, uint32_t h, uint32_t node);
 
@@ -258,6 +267,9 @@ bool nodes_ever(const struct nodes *m, const int64_t *demand);
 void nodes_most(const struct nodes *m, int64_t *ret);
 /** nodes_place() - @barred: not this one (ALLOC_NONE: any) */
 uint32_t nodes_place(const struct nodes *m, const int64_t *demand, uint32_t barred);
+
+/** own_log10() - 0 up to 1; the same on any machine */
+double own_log10(double x);
 
 extern const struct alloc_order alloc_order_sjf;
 

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/run_int.h"
+#include "util/mem.h"
+
+static const char *const infos[] = { "est", "act", "tsafrir" };
+_Static_assert(ARRAY_SIZE(infos) == SIM_INFO_COUNT, "name every kind");
+
+const char *sim_info_name(enum sim_info i)
+{
+	return infos[i];
+}
+
+void sim_run_done(struct sim_run *r)
+{
+	sim_result_done(&r->result);
+	free(r->slices);
+	*r = (struct sim_run) { 0 };
+}
+
+static void runner_done(struct runner *s)
+{
+	alloc_free(s->a);
+	predict_free(s->predict);
+	heap_done(&s->heap);
+	free(s->stints);
+}
+
+static inline void own_runner_release(struct runner *s)
+{
+	runner_done(s);
+}
+
+/* ---- the machine ---- */
+
+static struct err *runner_init(struct runner *s)
+{
+	const struct sim_config *c = s->c;
+	struct alloc_config conf = {
+		.policy = c->policy,
+		.resources = s->t->more ? 0 : 1,
+		.seq = c->seq,
+		.max_wait_ns = c->max_wait_ns,
+		.aging_ns = c->aging_ns,
+		.turn_ns = c->turn_ns,
+		.place = c->place,
+	};
+
+	TRY(alloc_policy_check(c->policy));
+	if (c->overcommit > 1 || (c->schedule && strcmp(c->schedule, "fcfs") != 0))
+		return err_new(ERR_UNSUPPORTED, "time slicing is not simulated yet");
+	s->a = alloc_new(&conf);
+	if (c->n_nodes)
+		alloc_nodes(s->a, c->nodes, c->n_nodes);
+	else
+		alloc_capacity(s->a, c->pool);
+	s->predict = predict_new(c->info, s->t->n_users);
+	if (c->info == SIM_INFO_TSAFRIR || c->turn_ns)
+		s->stints = xcalloc(s->t->n, sizeof(*s->stints));
+	return NULL;
+}
+
+/* ---- events ---- */
+
+static void record_slice(struct runner *s, uint32_t job, int64_t from_ns, int64_t to_ns)
+{
+	struct sim_run *r = s->ret;
+
+	if (r->n_slices < s->c->slices_max)
+		r->slices[r->n_slices++] = (struct sim_slice) { from_ns, to_ns, job };
+}
+
+static void arrive(struct runner *s)
+{
+	uint32_t i = (uint32_t)s->next++;
+	const struct sim_job *j = &s->t->jobs[i];
+	struct alloc_job a = {
+		.tag = i,
+		.demand.v[RES_CPU] = j->cpu_milli,
+		.arrival_ns = j->submit_ns,
+		.planned_ns = predict_run(s->predict, j),
+		.priority = j->priority,
+		.user = j->user,
+		.label = j->user,
+	};
+
+	if (s->t->more) {
+		a.demand.v[RES_MEMORY] = s->t->more[i].memory_bytes;
+		a.demand.v[RES_GPUS] = s->t->more[i].gpu_milli;
+	}
+	if (s->stints)
+		s->stints[i] = (struct stint) { .left_ns = j->run_ns, .first_ns = a.planned_ns };
+	alloc_arrive(s->a, &a);
+	if (s->c->progress && s->next % 4096 == 0)
+		s->c->progress(s->c->arg, s->next, s->t->n);
+}
+
+static void start_stint(struct runner *s, uint32_t i, uint32_t handle, int64_t now_ns)
+{
+	struct sim_job *j = &s->t->jobs[i];
+	struct stint *st = &s->stints[i];
+
+	if (st->left_ns == j->run_ns)
+		j->start_ns = now_ns;
+	st->from_ns = now_ns;
+	st->end = heap_add(&s->heap, now_ns + st->left_ns, EVENT_ENDS, i, handle);
+	if (s->c->info == SIM_INFO_TSAFRIR && st->first_ns > 0 && st->first_ns < j->run_ns &&
+	    !st->raised)
+		heap_add(&s->heap, now_ns + st->first_ns, EVENT_EXPIRES, i, handle);
+}
+
+static void start(struct runner *s, const struct alloc_start *d, int64_t now_ns)
+{
+	uint32_t i = (uint32_t)d->tag;
+	struct sim_job *j = &s->t->jobs[i];
+
+	if (s->stints) {
+		start_stint(s, i, d->handle, now_ns);
+		return;
+	}
+	j->start_ns = now_ns;
+	heap_add(&s->heap, now_ns + j->run_ns, EVENT_ENDS, i, d->handle);
+}
+
+/* The allocation is taken back (a turn is over): the job goes to the tail with what is left. */
+static void oust(struct runner *s, uint32_t handle, int64_t now_ns)
+{
+	uint32_t i = (uint32_t)alloc_tag(s->a, handle);
+	struct stint *st = &s->stints[i];
+
+	record_slice(s, i, st->from_ns, now_ns);
+	st->left_ns -= now_ns - st->from_ns;
+	st->end = 0;
+	s->ret->result.preemptions++;
+	alloc_requeue(s->a, handle, now_ns);
+}
+
+static void pass(struct runner *s, int64_t now_ns)
+{
+	struct alloc_result r;
+	uint64_t waiting;
+
+	for (;;) {
+		OWN(mem) uint32_t *out = NULL;
+		size_t n;
+
+		r = alloc_pass(s->a, now_ns);
+		s->ret->result.passes++;
+		for (size_t i = 0; i < r.n_starts; i++)
+			start(s, &r.starts[i], now_ns);
+		n = r.n_ousted;
+		if (!n)
+			break;
+		out = xcalloc(n, sizeof(*out));
+		memcpy(out, r.ousted, n * sizeof(*out));
+		for (size_t i = 0; i < n; i++)
+			oust(s, out[i], now_ns);
+	}
+	s->wake_ns = r.wake_ns;
+	waiting = alloc_waiting(s->a);
+	if (waiting > s->ret->result.queue_max)
+		s->ret->result.queue_max = waiting;
+}
+
+static void end_job(struct runner *s, const struct event *e)
+{
+	struct sim_job *j = &s->t->jobs[e->job];
+
+	j->end_ns = e->at_ns;
+	record_slice(s, e->job, s->stints ? s->stints[e->job].from_ns : j->start_ns, e->at_ns);
+	predict_learn(s->predict, j);
+	alloc_leave(s->a, e->handle);
+}
+
+static void expire(struct runner *s, const struct event *e)
+{
+	struct stint *st = &s->stints[e->job];
+	const struct sim_job *j = &s->t->jobs[e->job];
+	int64_t planned = predict_raise(j, st->first_ns, st->raised++);
+
+	alloc_replan(s->a, e->handle, planned);
+	if (planned < j->run_ns)
+		heap_add(&s->heap, j->start_ns + planned, EVENT_EXPIRES, e->job, e->handle);
+}
+
+/* Ends of stints that did not last are void. */
+static bool is_void(const struct runner *s, const struct event *e)
+{
+	return s->stints && event_kind(e) == EVENT_ENDS && s->stints[e->job].end != e->order;
+}
+
+static void take_event(struct runner *s)
+{
+	struct event e = heap_take(&s->heap);
+
+	if (is_void(s, &e))
+		return;
+	if (event_kind(&e) == EVENT_EXPIRES)
+		expire(s, &e);
+	else
+		end_job(s, &e);
+}
+
+static bool has_event(const struct runner *s, int64_t now_ns)
+{
+	return s->heap.n && s->heap.v[0].at_ns == now_ns;
+}
+
+static bool has_arrival(const struct runner *s, int64_t now_ns)
+{
+	return s->next < s->t->n && s->t->jobs[s->next].submit_ns == now_ns;
+}
+
+static void instant_batch(struct runner *s, int64_t now_ns)
+{
+	while (has_event(s, now_ns))
+		take_event(s);
+	while (has_arrival(s, now_ns))
+		arrive(s);
+	pass(s, now_ns);
+}
+
+static void instant_seq(struct runner *s, int64_t now_ns)
+{
+	if (s->wake_ns == now_ns)
+		pass(s, now_ns);
+	while (has_event(s, now_ns) && event_kind(&s->heap.v[0]) == EVENT_EXPIRES) {
+		take_event(s);
+		pass(s, now_ns);
+	}
+	while (has_arrival(s, now_ns)) {
+		arrive(s);
+		pass(s, now_ns);
+	}
+	while (has_event(s, now_ns)) {
+		take_event(s);
+		pass(s, now_ns);
+	}
+}
+
+/* The next instant at which anything happens; SIM_NEVER: none */
+static int64_t next_instant(const struct runner *s)
+{
+	int64_t at = SIM_NEVER;
+
+	if (s->next < s->t->n)
+		at = s->t->jobs[s->next].submit_ns;
+	if (s->heap.n && s->heap.v[0].at_ns < at)
+		at = s->heap.v[0].at_ns;
+	if (s->wake_ns && s->wake_ns < at)
+		at = s->wake_ns;
+	return at;
+}
+
+static struct err *run_to_completion(struct runner *s)
+{
+	int64_t now_ns;
+
+	while ((now_ns = next_instant(s)) != SIM_NEVER) {
+		if (now_ns > 2 * SIM_TIME_MAX)
+			return err_new(ERR_LIMIT, "the simulated time goes beyond 146 years");
+		if (s->c->seq)
+			instant_seq(s, now_ns);
+		else
+			instant_batch(s, now_ns);
+	}
+	if (alloc_waiting(s->a))
+		return err_new(ERR_STATE, "%zu jobs never start under %s", alloc_waiting(s->a),
+			       s->c->policy);
+	return NULL;
+}
+
+static int64_t cpus_of(const struct sim_config *c)
+{
+	int64_t sum = c->n_nodes ? 0 : c->pool.v[RES_CPU];
+
+	for (size_t i = 0; i < c->n_nodes; i++)
+		sum += c->nodes[i].v[RES_CPU];
+	return sum;
+}
+
+struct err *sim_run(struct sim_trace *t, const struct sim_config *c, struct sim_run *ret)
+{
+	OWN(runner) struct runner s = { .t = t, .c = c, .ret = ret };
+
+	TRY(runner_init(&s));
+	if (c->slices_max)
+		ret->slices = xcalloc(c->slices_max, sizeof(*ret->slices));
+	TRY(run_to_completion(&s));
+	ret->result.policy = xstrdup(c->policy);
+	ret->result.rule = xstrdup(alloc_policy(s.a));
+	ret->result.info = sim_info_name(c->info);
+	ret->result.events = c->seq ? "seq" : "batch";
+	ret->result.schedule = c->schedule ? c->schedule : "fcfs";
+	sim_result_sum(t, cpus_of(c), &ret->result);
+	return NULL;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/trace.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/read_int.h"
+#include "util/mem.h"
+
+static const struct {
+	const char *name, *text;
+	bool is_fault, is_dropped;
+} bads[] = {
+	[SIM_BAD_SHORT] = { "short", "fewer columns than the format has (dropped)", true, true },
+	[SIM_BAD_NUMBER] = { "non_numeric", "not a number where one belongs (dropped)", true,
+			     true },
+	[SIM_BAD_NEGATIVE] = { "negative", "negative number (dropped)", true, true },
+	[SIM_BAD_ORDER] = { "out_of_order", "submitted before the line above (sorted)", true,
+			    false },
+	[SIM_BAD_LARGE] = { "larger_than_machine", "larger than the machine", true, false },
+	[SIM_DROP_RUN] = { "no_run_time", "run time of 0 or unknown (dropped)", false, true },
+	[SIM_DROP_CPUS] = { "no_processors", "processors 0 or unknown (dropped)", false, true },
+	[SIM_DROP_OPEN] = { "no_end", "had not ended (dropped)", false, true },
+};
+_Static_assert(ARRAY_SIZE(bads) == SIM_BAD_COUNT, "name every sort");
+
+const char *sim_bad_name(enum sim_bad b)
+{
+	return bads[b].name;
+}
+
+const char *sim_bad_text(enum sim_bad b)
+{
+	return bads[b].text;
+}
+
+void sim_trace_done(struct sim_trace *t)
+{
+	free(t->jobs);
+	free(t->more);
+	free(t->policy);
+	free(t->user_numbers);
+	strmap_done(&t->header);
+	*t = (struct sim_trace) { 0 };
+}
+
+static void grow(struct sim_trace *t)
+{
+	/* By half, so that a large trace is not held twice over for long. */
+	t->cap = t->cap + t->cap / 2 + 1024;
+	t->jobs = xrealloc(t->jobs, t->cap, sizeof(*t->jobs));
+	if (t->more)
+		t->more = xrealloc(t->more, t->cap, sizeof(*t->more));
+}
+
+void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct sim_more *more)
+{
+	if (t->n == t->cap)
+		grow(t);
+	if (more && !t->more && (more->memory_bytes || more->gpu_milli)) {
+		t->more = xcalloc(t->cap, sizeof(*t->more));
+		memset(t->more, 0, t->cap * sizeof(*t->more));
+	}
+	if (t->more)
+		t->more[t->n] = more ? *more : (struct sim_more) { 0 };
+	t->jobs[t->n++] = *j;
+}
+
+void sim_trace_count(struct sim_trace *t, enum sim_bad b, uint64_t line)
+{
+	if (!t->bad[b].count++)
+		t->bad[b].first_line = line;
+	t->dropped += bads[b].is_dropped;
+}
+
+/* ---- sort ---- */
+
+struct key {
+	int64_t submit_ns;
+	size_t at;
+};
+
+static int by_submission(const void *a, const void *b)
+{
+	const struct key *x = a, *y = b;
+
+	if (x->submit_ns != y->submit_ns)
+		return x->submit_ns < y->submit_ns ? -1 : 1;
+	return x->at < y->at ? -1 : 1;
+}
+
+static bool is_sorted(const struct sim_trace *t)
+{
+	for (size_t i = 1; i < t->n; i++)
+		if (t->jobs[i].submit_ns < t->jobs[i - 1].submit_ns)
+			return false;
+	return true;
+}
+
+static void *permuted(const void *from, size_t size, const struct key *keys, size_t n, size_t cap)
+{
+	char *to = xcalloc(cap, size);
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(to + i * size, (const char *)from + keys[i].at * size, size);
+	return to;
+}
+
+static void sort(struct sim_trace *t)
+{
+	OWN(mem) struct key *keys = NULL;
+	void *old;
+
+	if (is_sorted(t))
+		return;
+	keys = xcalloc(t->n, sizeof(*keys));
+	for (size_t i = 0; i < t->n; i++)
+		keys[i] = (struct key) { t->jobs[i].submit_ns, i };
+	qsort(keys, t->n, sizeof(*keys), by_submission);
+	old = t->jobs;
+	t->jobs = permuted(old, sizeof(*t->jobs), keys, t->n, t->cap);
+	free(old);
+	if (t->more) {
+		old = t->more;
+		t->more = permuted(old, sizeof(*t->more), keys, t->n, t->cap);
+		free(old);
+	}
+}
+
+/* ---- users: numbers of the trace to numbers from 0 on ---- */
+
+struct user {
+	uint32_t number, at; /* at: 1 + its place; 0: empty */
+};
+
+static struct user *user_slot(struct user *users, size_t size, uint32_t number)
+{
+	size_t i = (number * 0x9e3779b1U >> 4) & (size - 1);
+
+	while (users[i].at && users[i].number != number)
+		i = (i + 1) & (size - 1);
+	return &users[i];
+}
+
+static struct user *users_grow(struct user *users, size_t *size)
+{
+	struct user *bigger = xcalloc(*size * 2, sizeof(*bigger));
+
+	for (size_t i = 0; i < *size; i++)
+		if (users[i].at)
+			*user_slot(bigger, *size * 2, users[i].number) = users[i];
+	free(users);
+	*size *= 2;
+	return bigger;
+}
+
+static void number_users(struct sim_trace *t)
+{
+	size_t size = 64;
+	struct user *users = xcalloc(size, sizeof(*users));
+
+	t->n_users = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		struct user *u = user_slot(users, size, t->jobs[i].user);
+
+		if (!u->at) {
+			*u = (struct user) { t->jobs[i].user, ++t->n_users };
+			t->user_numbers = xrealloc(t->user_numbers, t->n_users, sizeof(uint32_t));
+			t->user_numbers[t->n_users - 1] = u->number;
+		}
+		t->jobs[i].user = u->at - 1;
+		if (t->n_users * 2 >= size)
+			users = users_grow(users, &size);
+	}
+	free(users);
+}
+
+void sim_trace_settle(struct sim_trace *t)
+{
+	sort(t);
+	number_users(t);
+}
+
+/* ---- read ---- */
+
+int64_t sim_trace_total(const struct sim_trace *t)
+{
+	if (t->hint.cpu_milli)
+		return t->hint.cpu_milli;
+	return (t->max_procs > 0 ? t->max_procs : t->max_nodes) * 1000;
+}
+
+struct err *sim_trace_strict(const struct sim_trace *t)
+{
+	for (int b = 0; b < SIM_BAD_COUNT; b++)
+		if (t->bad[b].count && bads[b].is_fault)
+			return err_new(ERR_CORRUPT, "line %" PRIu64 ": %s; %" PRIu64 " such line%s",
+				       t->bad[b].first_line, bads[b].text, t->bad[b].count,
+				       t->bad[b].count == 1 ? "" : "s");
+	return NULL;
+}
+
+/* The format is that of the first line with anything on it. */
+static const struct sim_format *format_of(const char *line, const char *end)
+{
+	static const struct sim_format *const formats[] = { &sim_format_log, &sim_format_csv,
+							    &sim_format_swf };
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i]->is_it(line, end))
+			return formats[i];
+	return NULL;
+}
+
+static bool is_blank(const char *line, const char *end)
+{
+	while (line < end && (*line == ' ' || *line == '\t' || *line == '\r'))
+		line++;
+	return line == end;
+}
+
+struct err *sim_trace_read(struct source in, const struct sim_limits *limits, struct sim_trace *ret)
+{
+	const struct sim_format *format = NULL;
+	OWN(lines) struct lines l = { 0 };
+	char *line, *end;
+
+	lines_init(&l, in);
+	for (;;) {
+		TRY(lines_peek(&l, &line, &end));
+		if (!line)
+			return err_new(ERR_CORRUPT, "no job in it");
+		if (!is_blank(line, end))
+			break;
+		TRY(lines_next(&l, &line, &end));
+	}
+	format = format_of(line, end);
+	if (!format)
+		return err_new(ERR_CORRUPT,
+			       "line %" PRIu64 ": neither SWF, nor CSV with named columns, nor an "
+			       "event log of hostel",
+			       l.number + 1);
+	TRY(format->read(&l, limits, ret));
+	ret->lines = l.number;
+	if (!ret->n)
+		return err_new(ERR_CORRUPT, "no job in it (%" PRIu64 " left out)", ret->dropped);
+	sim_trace_settle(ret);
+	return NULL;
+}
