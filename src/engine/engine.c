@@ -67,7 +67,7 @@ static struct err *write_marked(struct engine *e)
 	TAILQ_FOREACH(i, &e->instances, link)
 	if (i->run_dirty || i->spec_dirty)
 		TRY_MSG(instance_write(i), "%.12s", i->id);
-	return NULL;
+	return execs_write(e);
 }
 
 static struct err *commit(struct engine *e)
@@ -80,9 +80,12 @@ static struct err *commit(struct engine *e)
 static void marks_clear(struct engine *e)
 {
 	struct instance *i;
+	struct exec *x;
 
 	TAILQ_FOREACH(i, &e->instances, link)
 	i->run_dirty = i->spec_dirty = false;
+	TAILQ_FOREACH(x, &e->execs, link)
+	x->is_dirty = false;
 }
 
 struct err *engine_commit(struct engine *e)

@@ -50,13 +50,20 @@ enum crash_phase {
 	CRASH_SPAWNED,       /* shim runs, not connected */
 	CRASH_CONNECTED,     /* START not sent */
 	CRASH_START_SENT,
-	CRASH_STARTED, /* payload runs, not committed */
-	CRASH_RUNNING, /* committed, nobody was told */
+	CRASH_STARTED,  /* payload runs, not committed */
+	CRASH_RUNNING,  /* committed, nobody was told */
+	CRASH_STOPPING, /* `stop` or `kill` is committed, its signal not sent */
 	CRASH_STOP_SENT,
-	CRASH_EXITED,      /* told by the shim, not committed */
-	CRASH_EXIT_COMMIT, /* committed, BYE not sent */
-	CRASH_REMOVE,      /* folder is in the trash, row is there */
-	CRASH_REMOVED,     /* row is gone, trash is there */
+	CRASH_PAUSED, /* frozen or thawed by the shim, not committed */
+	CRASH_EXEC,   /* exec asked for, its row is written, the shim does not know */
+	CRASH_EXEC_SENT,
+	CRASH_EXEC_STARTED, /* it runs; nobody was told */
+	CRASH_EXEC_EXITED,  /* told by the shim, not committed */
+	CRASH_EXITED,       /* told by the shim, not committed */
+	CRASH_EXIT_COMMIT,  /* committed, BYE not sent */
+	CRASH_REMOVING,     /* `rm -f` of what runs is committed, it is not killed yet */
+	CRASH_REMOVE,       /* folder is in the trash, row is there */
+	CRASH_REMOVED,      /* row is gone, trash is there */
 	CRASH_PHASES,
 };
 
@@ -151,7 +158,12 @@ struct instance {
 
 	/* stored */
 	bool ever_ran, oom, manual_stop;
-	bool durable; /* its start survives client and daemon */
+	bool restart_asked; /* `restart`: starts again once it exited */
+	bool is_removing;   /* `rm -f`: removed once it exited */
+	bool remove_volumes;
+	int stop_signum;    /* `stop`, `restart`: what asks it to end */
+	int64_t stop_by_ns; /* wall clock: then it is killed; 0: not said, -1: never */
+	bool durable;       /* its start survives client and daemon */
 	int exit_code;
 	char *error;
 	int restart_count;
@@ -175,8 +187,6 @@ struct instance {
 	bool run_dirty, spec_dirty; /* to be written this turn */
 	bool has_allocation;        /* admitted in sched's books */
 	bool is_started_sent;
-	bool is_removing, force_remove, remove_volumes;
-	int stop_signum;
 	char *told;         /* reason last told to parked clients */
 	bool restart_event; /* `restart`: tell so when it is up again */
 	bool stop_asked;    /* `stop`: tell so when it ended */
@@ -185,8 +195,7 @@ struct instance {
 	bool is_updated;    /* `update` after its plan was written: to be done when it is up */
 	bool requeue;       /* recovery: back into the queue when it is undone */
 	pid_t shim_pid;
-	char *undo_note;    /* why it is being undone */
-	bool restart_asked; /* `restart`: starts again once it exited */
+	char *undo_note; /* why it is being undone */
 	bool is_undoing;
 	bool start_wanted;     /* spawn as soon as the old shim is gone */
 	char *reason;          /* why it waits; NULL: it does not */
@@ -239,6 +248,7 @@ struct exec {
 	struct engine_exec_spec x; /* strings owned; cmd and env too */
 	char *user, *workdir, *keys;
 	bool is_running, is_started, has_ended;
+	bool is_dirty; /* to be written this turn */
 	int code;
 	pid_t pid;
 	struct engine_ticket *ticket;
@@ -295,7 +305,8 @@ struct engine {
 	json_t *doomed; /* image objects whose files go when no worker may need them; NULL: none */
 	struct ref_list refs;
 	struct engine_image shown; /* what engine_image_find() lends */
-	struct exec_list execs;
+	struct exec_list execs;    /* oldest first */
+	size_t n_execs;
 	struct event_list events;
 	size_t n_events;
 	uint64_t event_seq;
@@ -588,7 +599,19 @@ void streams_hand_over(struct instance *i);
 void streams_tell(struct instance *i, const char *text);
 bool streams_withdrawn(struct instance *i);
 
+/** instance_commit() - write down what is about to be done to an instance, before it is done.  A
+ * full disk does not hinder it: then a crash may forget it.
+ */
+void instance_commit(struct instance *i, enum crash_phase then);
+
+/** execs_load() - what the store knows of execs; those of instances that do not run are dropped */
+struct err *execs_load(struct engine *e) MUST_USE;
+
+/** execs_write() - changed ones into the open transaction */
+struct err *execs_write(struct engine *e) MUST_USE;
+/** execs_drop() - its run is over; execs_free() - the daemon ends, they go on */
 void execs_drop(struct instance *i);
+void execs_free(struct instance *i);
 void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_exec_event *ev,
 		const char *text);
 

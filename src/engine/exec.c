@@ -11,9 +11,12 @@
 #include "util/log.h"
 #include "util/mem.h"
 
+#define EXECS_KEPT 256 /* of those that ended: enough to be asked for their codes */
+
 static void exec_free(struct exec *x)
 {
 	TAILQ_REMOVE(&x->i->e->execs, x, link);
+	x->i->e->n_execs--;
 	strv_done(&x->x.cmd);
 	strv_done(&x->x.env);
 	free(x->user);
@@ -37,6 +40,112 @@ static struct err *exec_find(struct engine *e, const char *id, struct exec **ret
 	*ret = exec_by_id(e, id);
 	return *ret ? NULL : err_new(ERR_NOT_FOUND, "No such exec instance: %.64s", id);
 }
+
+/* ---- stored form: an exec outlives the daemon, and its client asks for its code ---- */
+
+static void exec_touch(struct exec *x)
+{
+	x->is_dirty = true;
+	engine_dirty(x->i->e);
+}
+
+static json_t *exec_json(const struct exec *x)
+{
+	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, "
+			 "s:i, s:i}",
+			 "instance", x->i->id, "cmd", jx_from_strv(&x->x.cmd), "env",
+			 jx_from_strv(&x->x.env), "user", x->user ? x->user : "", "workdir",
+			 x->workdir ? x->workdir : "", "keys", x->keys ? x->keys : "", "tty",
+			 x->x.tty, "stdin", x->x.attach_stdin, "stdout", x->x.attach_stdout,
+			 "stderr", x->x.attach_stderr, "privileged", x->x.privileged, "started",
+			 x->is_started, "running", x->is_running, "ended", x->has_ended, "code",
+			 x->code, "pid", (int)x->pid);
+}
+
+struct err *execs_write(struct engine *e)
+{
+	struct exec *x;
+
+	TAILQ_FOREACH(x, &e->execs, link)
+	if (x->is_dirty) {
+		OWN(json) json_t *doc = exec_json(x);
+
+		TRY(store_put(e->store, STORE_EXEC, x->id, NULL, doc));
+	}
+	return NULL;
+}
+
+static void exec_add(struct instance *i, struct exec *x)
+{
+	x->i = i;
+	TAILQ_INSERT_TAIL(&i->e->execs, x, link);
+	i->e->n_execs++;
+}
+
+static char *text_or_null(const json_t *doc, const char *key)
+{
+	const char *text = jx_str(doc, key, "");
+
+	return *text ? xstrdup(text) : NULL;
+}
+
+static struct err *load_exec(void *arg, const char *key, const json_t *doc)
+{
+	struct engine *e = arg;
+	struct instance *i = instance_by_id(e, jx_str(doc, "instance", ""));
+	struct exec *x;
+
+	if (!i || !instance_is_alive(i) || strlen(key) >= sizeof(x->id))
+		return store_del(e->store, STORE_EXEC, key);
+	x = xnew(struct exec);
+	snprintf(x->id, sizeof(x->id), "%s", key);
+	jx_strv(doc, "cmd", &x->x.cmd);
+	jx_strv(doc, "env", &x->x.env);
+	x->x.user = x->user = text_or_null(doc, "user");
+	x->x.workdir = x->workdir = text_or_null(doc, "workdir");
+	x->x.detach_keys = x->keys = text_or_null(doc, "keys");
+	x->x.tty = jx_bool(doc, "tty", false);
+	x->x.attach_stdin = jx_bool(doc, "stdin", false);
+	x->x.attach_stdout = jx_bool(doc, "stdout", false);
+	x->x.attach_stderr = jx_bool(doc, "stderr", false);
+	x->x.privileged = jx_bool(doc, "privileged", false);
+	x->is_started = jx_bool(doc, "started", false);
+	x->is_running = jx_bool(doc, "running", false);
+	x->has_ended = jx_bool(doc, "ended", false);
+	x->code = (int)jx_int(doc, "code", 0);
+	x->pid = (pid_t)jx_int(doc, "pid", 0);
+	exec_add(i, x);
+	return NULL;
+}
+
+struct err *execs_load(struct engine *e)
+{
+	return store_each(e->store, STORE_EXEC, load_exec, e);
+}
+
+static void exec_forget(struct exec *x)
+{
+	struct engine *e = x->i->e;
+
+	if (e->store && store_begin(e->store) == NULL) {
+		err_free(store_del(e->store, STORE_EXEC, x->id));
+		engine_dirty(e);
+	}
+	exec_free(x);
+}
+
+/* One instance may see any number of them: health checks come every few seconds. */
+static void forget_oldest(struct engine *e)
+{
+	struct exec *x = TAILQ_FIRST(&e->execs);
+
+	while (x && (x->is_running || x->ticket))
+		x = TAILQ_NEXT(x, link);
+	if (x && e->n_execs > EXECS_KEPT)
+		exec_forget(x);
+}
+
+/* ---- its life ---- */
 
 static char *command_line(const struct strv *cmd)
 {
@@ -64,12 +173,14 @@ static void exec_ended(struct exec *x, int code)
 	x->is_running = false;
 	x->has_ended = true;
 	x->code = code;
+	exec_touch(x);
 	jx_set_str(more, "execID", x->id);
 	json_object_set_new(more, "exitCode", json_sprintf("%d", code));
 	instance_emit(x->i, "exec_die", more);
 }
 
-void execs_drop(struct instance *i)
+/* @is_end: of its run, so that nobody may ask any more; else only the daemon ends. */
+static void drop_all(struct instance *i, bool is_end)
 {
 	struct exec *x, *next;
 
@@ -81,8 +192,21 @@ void execs_drop(struct instance *i)
 			ticket_finish(TAKE(x->ticket),
 				      err_new(ERR_STATE, "container %s is not running", i->id),
 				      NULL);
-		exec_free(x);
+		if (is_end)
+			exec_forget(x);
+		else
+			exec_free(x);
 	}
+}
+
+void execs_drop(struct instance *i)
+{
+	drop_all(i, true);
+}
+
+void execs_free(struct instance *i)
+{
+	drop_all(i, false);
 }
 
 struct err *engine_exec_create(struct engine *e, struct instance *i,
@@ -104,7 +228,6 @@ struct err *engine_exec_create(struct engine *e, struct instance *i,
 			       spec->detach_keys);
 	x = xnew(struct exec);
 	engine_random_id(x->id);
-	x->i = i;
 	x->x = *spec;
 	x->x.cmd = x->x.env = (struct strv) { 0 };
 	strv_copy(&x->x.cmd, &spec->cmd);
@@ -114,7 +237,9 @@ struct err *engine_exec_create(struct engine *e, struct instance *i,
 	x->x.detach_keys = x->keys = xstrdup(spec->detach_keys);
 	x->rows = spec->rows;
 	x->cols = spec->cols;
-	TAILQ_INSERT_TAIL(&e->execs, x, link);
+	exec_add(i, x);
+	exec_touch(x);
+	forget_oldest(e);
 	exec_emit(x, "exec_create");
 	*ret_exec_id = xstrdup(x->id);
 	return NULL;
@@ -188,11 +313,14 @@ struct err *engine_exec_start(struct engine *e, const char *exec_id, const struc
 	TRY(process_file(x, &file));
 	request = shim_request(x, a);
 	x->is_started = true;
+	exec_touch(x);
+	instance_commit(x->i, CRASH_EXEC);
 	x->ticket = ticket_new(e, NULL, TICKET_OTHER, done);
 	shim_conn_exec(
 	    x->i->conn, &request, TAKE_FD(file),
 	    &(struct shim_client) { TAKE_FD(client), a ? a->pre : NULL, a ? a->pre_len : 0 },
 	    (struct shim_done) { on_taken, e });
+	crash_point(e, CRASH_EXEC_SENT);
 	exec_emit(x, "exec_start");
 	return NULL;
 }
@@ -221,16 +349,19 @@ void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_e
 {
 	struct exec *x = exec_by_id(i->e, ev->exec_id);
 
-	if (!x)
-		return; /* begun by the daemon that died: nobody asks for it */
+	if (!x || x->has_ended)
+		return; /* told again after a crash of ours; or the store was lost: nobody asks */
 	if (type == SHIM_EXEC_STARTED) {
+		crash_point(i->e, CRASH_EXEC_STARTED);
 		x->is_running = true;
 		x->pid = ev->pid;
+		exec_touch(x);
 		if (x->ticket)
 			ticket_finish(TAKE(x->ticket), NULL, NULL);
 	} else if (type == SHIM_EXEC_FAILED) {
 		exec_failed(x, ev->code, text);
 	} else {
+		crash_point(i->e, CRASH_EXEC_EXITED);
 		exec_ended(x, ev->code);
 	}
 }

@@ -137,6 +137,8 @@ static void reset_run(struct instance *i)
 	i->pid = 0;
 	i->freeze.reasons = 0;
 	i->is_started_sent = false;
+	i->stop_signum = 0;
+	i->stop_by_ns = 0;
 	loop_timer_free(TAKE(i->stop_timer));
 	execs_drop(i);
 	streams_close(i);

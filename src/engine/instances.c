@@ -54,7 +54,7 @@ void instance_free(struct instance *i)
 	struct engine_ticket *t;
 
 	prep_cancel(i);
-	execs_drop(i);
+	execs_free(i);
 	streams_close(i);
 	while ((t = TAILQ_FIRST(&i->tickets)))
 		ticket_finish(
@@ -242,6 +242,17 @@ static void view_endpoints(const struct instance *i, struct instance_view *v)
 	v->prefix_len = v->endpoints[0].prefix_len;
 }
 
+void instance_commit(struct instance *i, enum crash_phase then)
+{
+	OWN(err) struct err *err = NULL;
+
+	instance_touch(i);
+	err = engine_commit(i->e);
+	if (err)
+		log_warn("%.12s: %s", i->id, err_text(err));
+	crash_point(i->e, then);
+}
+
 struct instance_view instance_view(const struct instance *i)
 {
 	struct instance_view v = {
@@ -285,6 +296,11 @@ static const struct json_field run_fields[] = {
 	F("ever_ran", JF_BOOL, ever_ran),
 	F("oom", JF_BOOL, oom),
 	F("manual_stop", JF_BOOL, manual_stop),
+	F("restart_asked", JF_BOOL, restart_asked),
+	F("removing", JF_BOOL, is_removing),
+	F("remove_volumes", JF_BOOL, remove_volumes),
+	F("stop_signal", JF_INT, stop_signum),
+	F("stop_by_ns", JF_I64, stop_by_ns),
 	F("durable", JF_BOOL, durable),
 	F("exit_code", JF_INT, exit_code),
 	F("error", JF_STR, error),

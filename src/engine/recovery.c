@@ -175,8 +175,11 @@ static struct err *load_one(void *arg, const char *key, const json_t *doc)
 	err_free(store_get(e->store, STORE_RUN, key, &run));
 	TRY_MSG(instance_read(e, key, doc, run, &i), "%.12s", key);
 	/* Removal moves the folder first: finish it. */
-	if (stat(i->state_dir, &st) < 0)
+	if (stat(i->state_dir, &st) < 0) {
 		i->is_removing = true;
+		i->state = i->ever_ran ? INST_EXITED : INST_CREATED;
+	}
+	i->durable |= i->restart_asked; /* who asked for it is gone; it comes up all the same */
 	return NULL;
 }
 
@@ -267,8 +270,7 @@ static void recover_alive(struct instance *i, bool rebooted)
 
 static void recover_one(struct instance *i, bool rebooted)
 {
-	if (i->is_removing) {
-		i->state = i->ever_ran ? INST_EXITED : INST_CREATED;
+	if (i->is_removing && !instance_is_alive(i)) {
 		remove_now(i);
 	} else if (instance_is_waiting(i)) {
 		recover_waiting(i);
@@ -300,6 +302,7 @@ struct err *recover_all(struct engine *e)
 	e->at_boot = rebooted;
 	TRY(networks_load(e));
 	TRY(store_each(e->store, STORE_INSTANCE, load_one, e));
+	TRY(execs_load(e));
 	trash_half_made(e);
 	trash_unknown(e);
 	recover_each(e, rebooted);
@@ -329,12 +332,18 @@ static void hello_running(struct instance *i, const struct shim_hello *h)
 
 	i->is_started_sent = true;
 	i->shim_pid = h->shim_pid;
-	if (i->state == INST_STARTING || !i->account.start_ns)
-		shimlink_started(i, h->payload_pid, h->started_ns);
+	bool is_news = i->state == INST_STARTING || !i->account.start_ns;
+
+	if (is_news)
+		shimlink_started(i, h->payload_pid, h->started_ns); /* a stop of it goes on there */
 	i->pid = h->payload_pid;
 	if (is_paused != (h->is_frozen != 0))
 		inst_freeze_set(&i->freeze, FREEZE_USER, h->is_frozen);
-	if (i->state == INST_STOPPING)
+	if (h->is_frozen && !i->paused_at_ns)
+		i->paused_at_ns = clock_wall_ns();
+	if (i->is_removing)
+		err_free(engine_kill(i->e, i, "KILL"));
+	else if (i->state == INST_STOPPING && !is_news)
 		stop_resume(i);
 	instance_touch(i);
 }

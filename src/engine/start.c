@@ -110,6 +110,8 @@ void start_failed(struct instance *i, enum err_kind kind, const char *why)
 	i->exit_code = code;
 	i->durable = i->start_wanted = i->restart_asked = false;
 	i->pid = 0;
+	i->stop_signum = 0;
+	i->stop_by_ns = 0;
 	loop_timer_free(TAKE(i->stop_timer));
 	prep_cancel(i);
 	queue_leave(i);

@@ -13,6 +13,8 @@
 #include "util/num.h"
 
 #define STOP_DEFAULT_S 10
+#define STOP_NEVER     (-1) /* stop_by_ns */
+#define NS             INT64_C(1000000000)
 
 /* ---- signals by name ---- */
 
@@ -108,16 +110,24 @@ static void on_stop_timeout(void *arg)
 	thaw_to_die(i);
 }
 
-static void arm_stop(struct instance *i, int timeout_s)
+/* Until when it may take: its own time for -1, for ever below that. */
+static void set_deadline(struct instance *i, int timeout_s)
 {
 	int seconds = timeout_s;
 
 	if (seconds == -1)
 		seconds = i->spec->stop_timeout_s >= 0 ? i->spec->stop_timeout_s : STOP_DEFAULT_S;
+	i->stop_by_ns = seconds >= 0 ? clock_wall_ns() + seconds * NS : STOP_NEVER;
+}
+
+static void arm_stop(struct instance *i)
+{
+	int64_t left = i->stop_by_ns - clock_wall_ns();
+
 	if (!i->stop_timer)
 		i->stop_timer = loop_timer_new(i->e->loop, on_stop_timeout, i);
-	if (seconds >= 0)
-		loop_timer_start(i->stop_timer, seconds * INT64_C(1000000000));
+	if (i->stop_by_ns != STOP_NEVER)
+		loop_timer_start(i->stop_timer, left > 0 ? left : 0);
 }
 
 /* No shim yet: nothing runs that could get a signal. */
@@ -143,7 +153,9 @@ static void stop_alive(struct instance *i, int signum, int timeout_s)
 	if (stop_unborn(i))
 		return;
 	i->stop_signum = signum;
-	arm_stop(i, timeout_s);
+	set_deadline(i, timeout_s);
+	instance_commit(i, CRASH_STOPPING);
+	arm_stop(i);
 	if (!runs)
 		return; /* stop_resume() */
 	send_signal(i, signum);
@@ -153,9 +165,10 @@ static void stop_alive(struct instance *i, int signum, int timeout_s)
 
 void stop_resume(struct instance *i)
 {
-	/* Recovered: how long it was given is forgotten, the instance's own timeout counts. */
-	if (!i->stop_timer)
-		arm_stop(i, -1);
+	if (!i->stop_by_ns)
+		set_deadline(i, -1);
+	if (!i->stop_timer) /* recovered */
+		arm_stop(i);
 	send_signal(i, i->stop_signum ? i->stop_signum : stop_signal(i));
 	thaw_to_die(i);
 }
@@ -210,9 +223,11 @@ struct err *engine_kill(struct engine *e, struct instance *i, const char *signal
 		stop_alive(i, signum, -2);
 		return NULL;
 	}
-	if (signum == SIGKILL || signum == stop_signal(i))
+	if (signum == SIGKILL || signum == stop_signal(i)) {
+		/* Restart policies must know, whatever becomes of us. */
 		i->manual_stop = true;
-	instance_touch(i);
+		instance_commit(i, i->is_removing ? CRASH_REMOVING : CRASH_STOPPING);
+	}
 	send_signal(i, signum);
 	if (signum == SIGKILL)
 		thaw_to_die(i);
@@ -264,6 +279,7 @@ static void on_frozen(void *arg, struct err *err, const char *text)
 	struct freezing *f = arg;
 	struct instance *i = instance_by_id(f->e, f->id);
 
+	crash_point(f->e, CRASH_PAUSED);
 	if (!err && i && i->state == INST_RUNNING) {
 		inst_freeze_set(&i->freeze, FREEZE_USER, f->on);
 		account_pause(i, f->on);

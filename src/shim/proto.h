@@ -16,7 +16,8 @@
  * STATE_DIR/shim.log, and closes its own copy of both.  Then it connects; the shim says HELLO; the
  * daemon sends ATTACH for every parked client and START.  A daemon that comes back after a
  * crash connects to the same path and reads HELLO: the newest connection is the daemon,
- * an older one is closed.
+ * an older one is closed.  After HELLO come the EXEC_ events that no daemon heard, and the last ones
+ * that one was sent: it may have died before it read them.
  *
  * What the shim writes: STATE_DIR/log/ (json-file logs), STATE_DIR/exit.json (renamed into place
  * before EXITED is sent):

@@ -25,9 +25,15 @@ struct exec {
 	pid_t pid;
 };
 
-/* An event that no daemon was there to hear. */
-struct untold {
-	struct untold *next;
+#define NEWS_KEPT 16 /* of those that were sent */
+
+/*
+ * An event of an exec, for the next daemon: there was none to hear it, or one that may have died
+ * before it had read it.  A daemon takes no harm from hearing it twice.
+ */
+struct news {
+	struct news *next;
+	bool is_sent;
 	struct shim_msg msg;
 	char text[];
 };
@@ -54,7 +60,7 @@ struct server {
 	struct payload *payload; /* while STARTING and RUNNING */
 	struct session *session;
 	struct exec *execs;
-	struct untold *untold;
+	struct news *news; /* oldest first */
 	enum shim_phase phase;
 	bool is_failed;         /* ENDED without having run */
 	bool is_frozen_by_user; /* stays so when the daemon goes */
@@ -83,32 +89,45 @@ static void reply(struct server *s, uint32_t seq, const struct err *e)
 	link_send(s->link, &m);
 }
 
-/* Keeps an exec's event for the next daemon when there is none now. */
-static void tell(struct server *s, struct shim_msg *m, const char *text)
+static void news_forget_oldest(struct server *s)
 {
-	struct untold **at = &s->untold;
-	struct untold *u;
+	struct news **at = &s->news;
+	size_t sent = 0;
 
-	set_tail(m, text);
-	if (link_send(s->link, m))
-		return;
-	u = xcalloc(1, sizeof(*u) + m->tail_len + 1);
-	memcpy(u->text, m->tail, m->tail_len);
-	u->msg = *m;
-	u->msg.tail = u->text;
-	while (*at)
+	for (const struct news *n = s->news; n; n = n->next)
+		sent += n->is_sent;
+	while (*at && !(*at)->is_sent)
 		at = &(*at)->next;
-	*at = u;
+	if (sent > NEWS_KEPT) {
+		struct news *n = *at;
+
+		*at = n->next;
+		free(n);
+	}
 }
 
-static void tell_untold(struct server *s)
+static void tell(struct server *s, struct shim_msg *m, const char *text)
 {
-	while (s->untold && link_send(s->link, &s->untold->msg)) {
-		struct untold *u = s->untold;
+	struct news **at = &s->news;
+	struct news *n;
 
-		s->untold = u->next;
-		free(u);
-	}
+	set_tail(m, text);
+	n = xcalloc(1, sizeof(*n) + m->tail_len + 1);
+	memcpy(n->text, m->tail, m->tail_len);
+	n->msg = *m;
+	n->msg.tail = n->text;
+	n->is_sent = link_send(s->link, m);
+	while (*at)
+		at = &(*at)->next;
+	*at = n;
+	news_forget_oldest(s);
+}
+
+static void tell_news(struct server *s)
+{
+	for (struct news *n = s->news; n; n = n->next)
+		n->is_sent = link_send(s->link, &n->msg);
+	news_forget_oldest(s);
 }
 
 static void tell_exec(struct server *s, uint32_t type, const struct payload_event *ev, int code)
@@ -548,7 +567,7 @@ static void on_opened(void *arg)
 					     .code = s->record.code,
 					     .oom = s->record.oom };
 	link_send(s->link, &m);
-	tell_untold(s);
+	tell_news(s);
 	if (s->phase == SHIM_ENDED)
 		tell_ended(s);
 }
@@ -601,10 +620,10 @@ static void server_done(struct server *s)
 	orphans_done(&s->orphans);
 	linger_done(&s->lingerers);
 	scratch_done(&s->scratch);
-	while (s->untold) {
-		struct untold *u = s->untold;
+	while (s->news) {
+		struct news *u = s->news;
 
-		s->untold = u->next;
+		s->news = u->next;
 		free(u);
 	}
 	poller_free(s->poller);
