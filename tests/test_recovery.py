@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of the daemon, of supervisors and of what they run: afterwards every state, log and exit code is right."""
-import json, os, random, signal, time
+import os, random, signal, time
 
 import pytest
 
 from conftest import links, run
-
-PHASES = ['create-folder', 'create-commit', 'claimed', 'planned', 'starting', 'spawned', 'connected',
-          'start-sent', 'started', 'running', 'stop-sent', 'exited', 'exit-commit', 'remove', 'removed']
 
 
 def wait_for(what, timeout=10):
@@ -173,45 +170,6 @@ def test_another_boot_ends_all_and_restarts_by_policy(new_hosteld, busybox_tar):
     assert (state(d, 'plain')['Status'], state(d, 'plain')['ExitCode']) == ('exited', 137)
     wait_for(lambda: state(d, 'always')['Running'])
     assert state(d, 'stopped')['Status'] == 'exited'
-
-
-@pytest.mark.parametrize('phase', PHASES)
-def test_killed_at(hosteld, phase):
-    """At each boundary of a life: what follows is one of the lawful ends, and a new life works."""
-    hosteld.stop()
-    start_with(hosteld, HOSTEL_CRASH_AT=phase)
-    name = 'phase'
-    steps = [('create', '--name', name, 'busybox', 'sh', '-c', 'echo out; sleep 300'), ('start', name),
-             ('stop', '-t', '1', name), ('rm', name)]
-    for step in steps:
-        hosteld.hostel(*step, timeout=30)
-        if hosteld.process.poll() is not None:
-            break
-    hosteld.process.wait(10)
-    assert hosteld.process.returncode == 137, 'the phase was not reached'
-    hosteld.start()
-    settled = lambda: (s := state(hosteld, name)) is None or s['Status'] in ('created', 'exited', 'running')
-    wait_for(settled)
-    s = state(hosteld, name)
-    if phase in ('create-folder', 'remove', 'removed'):
-        assert s is None
-    elif phase in ('create-commit',):
-        assert s['Status'] == 'created'
-    elif phase in ('claimed', 'planned', 'starting', 'spawned', 'connected'):
-        assert s['Status'] == 'created', 'a held start is withdrawn'
-    elif phase in ('start-sent', 'started', 'running'):
-        wait_for(lambda: state(hosteld, name)['Running'])
-        wait_for(lambda: hosteld.ok('logs', name) == 'out')
-    elif phase == 'stop-sent':
-        s = wait_for(lambda: (s := state(hosteld, name)) and s['Status'] == 'exited' and s, 20)
-        assert s['ExitCode'] == 137
-    else:
-        assert (s['Status'], s['ExitCode']) == ('exited', 137)
-    # The next life.
-    if s is not None:
-        hosteld.ok('rm', '-f', name)
-    assert hosteld.ok('run', '--rm', '--name', name, 'busybox', 'echo', 'alive') == 'alive'
-    assert os.listdir(hosteld.root / 'instances') == []
 
 
 @pytest.mark.slow

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the daemon at every phase boundary and at random moments, for containers and VMs: what a client was
+told holds afterwards, what it was not told has happened or has not, nothing that ran is disturbed, nothing leaks.
+
+HOSTEL_TEST_SEED     seed of the random moments (printed)
+HOSTEL_TEST_DEATHS   how many of them
+"""
+import contextlib, http.client, json, os, random, threading, time
+
+import pytest
+
+from conftest import Hosteld, cgroups_of, mounts_of, processes_of
+from test_recovery import start_with, state, wait_for
+
+PATIENCE = 120   # two cores, shared; nothing here is about speed
+AWAY = (OSError, http.client.HTTPException)
+KINDS = ['container', 'vm']
+
+
+@pytest.fixture(scope='module')
+def world(root_only, busybox_tar, images):
+    """A hosteld with busybox and a kernel, for both kinds."""
+    d = Hosteld()
+    try:
+        d.start()
+        d.ok('load', '-q', '-i', busybox_tar)
+        d.ok('kernel', 'add', os.environ['HOSTEL_KERNEL_DEB'], timeout=300)
+        # What is made once per image and kernel is made now.
+        assert d.ok('run', '--rm', '--vm', '-m', '192m', 'busybox', 'echo', 'warm', timeout=PATIENCE) == 'warm'
+        yield d
+    finally:
+        left = d.teardown()
+    assert not left, f'left behind: {left}'
+
+
+def request(kind, script, **host):
+    body = {'Image': 'busybox', 'Cmd': ['sh', '-c', script], 'HostConfig': dict(host)}
+    if kind == 'vm':
+        body['HostConfig'] |= {'Runtime': 'vm', 'Memory': 192 << 20}
+    return body
+
+
+def leaks(d):
+    """What is there though no instance is; the daemon itself, its bridge and its ruleset are not meant."""
+    left = [f'{p}: {l}' for p, l in processes_of(str(d.dir)).items() if p != d.process.pid]
+    left += [f'mount {m}' for m in mounts_of(str(d.dir))]
+    left += [f'cgroup {c}/{n}' for c in cgroups_of(d.cgroup) for n in os.listdir(c) if os.path.isdir(f'{c}/{n}')]
+    with contextlib.suppress(OSError):
+        left += [f'link {n}' for n in os.listdir(f'/sys/class/net/{d.bridge}/brif')]
+    left += [f'folder {n}' for n in os.listdir(d.root / 'instances') + os.listdir(d.run_dir / 'instances')]
+    return left
+
+
+def nothing_leaks(d):
+    end = time.monotonic() + 20
+    while leaks(d) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert leaks(d) == []
+
+
+# ---- every phase boundary ----
+
+CREATE, START, EXEC, PAUSE, STOP, REMOVE, FORCE = range(7)
+
+
+def step(d, what, name, body):
+    """One request of the story. Return: what is to be known afterwards (an exec's id)."""
+    post = lambda path, b=None: d.api('POST', path, b, timeout=PATIENCE)
+    if what == CREATE:
+        return post(f'/containers/create?name={name}', body)
+    if what == EXEC:
+        id = post(f'/containers/{name}/exec', {'Cmd': ['sh', '-c', 'exit 7'], 'AttachStdout': True}).json['Id']
+        (d.dir / 'exec-id').write_text(id)
+        post(f'/exec/{id}/start', {'Detach': True})
+        wait_for(lambda: not d.api('GET', f'/exec/{id}/json').json['Running'], PATIENCE)
+        return None
+    path = {START: 'start', PAUSE: 'pause', STOP: 'stop?t=1'}
+    if what in path:
+        return post(f'/containers/{name}/{path[what]}')
+    return d.api('DELETE', f'/containers/{name}?force={int(what == FORCE)}', timeout=PATIENCE)
+
+
+def is_running(d, name):
+    s = wait_for(lambda: (s := state(d, name)) and s['Running'] and s, PATIENCE)
+    wait_for(lambda: d.ok('logs', name) == 'out', PATIENCE)
+    return s
+
+
+def is_withdrawn(d, name):
+    s = wait_for(lambda: (s := state(d, name)) and s['Status'] == 'created' and not settling(d, name) and s, PATIENCE)
+    assert s['StartedAt'] == '0001-01-01T00:00:00Z'
+
+
+def settling(d, name):
+    """Is it on its way from one state to another?"""
+    for i in d.api('GET', '/hostel/v1/instances?all=true').json:
+        if i['name'] == name:
+            return i['state'] in ('queued', 'starting', 'stopping', 'requeued')
+    return False
+
+
+def has_stopped(d, name):
+    s = wait_for(lambda: (s := state(d, name)) and s['Status'] == 'exited' and s, PATIENCE)
+    assert s['ExitCode'] in (137, 143) and (s['Error'], s['OOMKilled']) == ('', False), s
+    assert d.ok('logs', name) == 'out'
+
+
+def is_gone(d, name):
+    wait_for(lambda: state(d, name) is None, PATIENCE)
+
+
+def is_created(d, name):
+    assert state(d, name)['Status'] == 'created'
+
+
+def exec_is_known(d, name):
+    """The shim had it: it ran to its end and its code is told."""
+    id = (d.dir / 'exec-id').read_text()
+    look = lambda: d.api('GET', f'/exec/{id}/json').json
+    wait_for(lambda: look()['ExitCode'] is not None, PATIENCE)
+    assert (look()['ExitCode'], look()['Running']) == (7, False)
+    is_running(d, name)
+
+
+def exec_did_not_begin(d, name):
+    x = d.api('GET', f'/exec/{(d.dir / "exec-id").read_text()}/json').json
+    assert (x['Running'], x['ExitCode']) == (False, None)
+    is_running(d, name)
+
+
+def is_paused(d, name):
+    """Frozen by the shim, told to nobody: so it is; and thawed the same way."""
+    assert is_running(d, name)['Paused']
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT='paused')
+    wait_for(lambda: state(d, name)['Paused'])
+    with contextlib.suppress(*AWAY):
+        d.api('POST', f'/containers/{name}/unpause', timeout=PATIENCE)
+    assert d.process.wait(10) == 137
+    d.start()
+    wait_for(lambda: not state(d, name)['Paused'])
+    assert d.ok('exec', name, 'echo', 'thawed') == 'thawed'
+
+
+# Phase: (the story up to it, what holds afterwards).
+PHASES = {
+    'create-folder': ([CREATE], is_gone),
+    'create-commit': ([CREATE], is_created),
+    'claimed': ([CREATE, START], is_withdrawn),
+    'planned': ([CREATE, START], is_withdrawn),
+    'starting': ([CREATE, START], is_withdrawn),
+    'spawned': ([CREATE, START], is_withdrawn),
+    'connected': ([CREATE, START], is_withdrawn),
+    'start-sent': ([CREATE, START], is_running),
+    'started': ([CREATE, START], is_running),
+    'running': ([CREATE, START], is_running),
+    'exec': ([CREATE, START, EXEC], exec_did_not_begin),
+    'exec-sent': ([CREATE, START, EXEC], exec_is_known),
+    'exec-started': ([CREATE, START, EXEC], exec_is_known),
+    'exec-exited': ([CREATE, START, EXEC], exec_is_known),
+    'paused': ([CREATE, START, PAUSE], is_paused),
+    'stopping': ([CREATE, START, STOP], has_stopped),
+    'stop-sent': ([CREATE, START, STOP], has_stopped),
+    'exited': ([CREATE, START, STOP], has_stopped),
+    'exit-commit': ([CREATE, START, STOP], has_stopped),
+    'removing': ([CREATE, START, FORCE], is_gone),
+    'remove': ([CREATE, START, STOP, REMOVE], is_gone),
+    'removed': ([CREATE, START, STOP, REMOVE], is_gone),
+}
+# A boot takes seconds: make check takes these, make check-slow all.
+QUICK_FOR_VMS = ('claimed', 'start-sent', 'exec-exited', 'stopping')
+
+
+def killed_at(d, phase, kind, story, holds, policy=None):
+    name = f'{kind}-{phase}'
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT=phase)
+    body = request(kind, 'echo out; sleep 1000', RestartPolicy={'Name': policy or 'no'})
+    try:
+        with contextlib.suppress(*AWAY):
+            for what in story:
+                step(d, what, name, body)
+        assert d.process.wait(10) == 137, 'the phase was not reached'
+        d.start()
+        holds(d, name)
+        # The next life.
+        a = d.api('DELETE', f'/containers/{name}?force=1', timeout=PATIENCE)
+        assert a.status in (204, 404)
+        assert d.ok('run', '--rm', '--name', name, 'busybox', 'echo', 'alive') == 'alive'
+        nothing_leaks(d)
+    finally:
+        if d.process.poll() is not None:
+            d.start()
+        d.clear()
+
+
+@pytest.mark.parametrize('phase', PHASES)
+def test_a_container_killed_at(world, phase):
+    killed_at(world, phase, 'container', *PHASES[phase])
+
+
+@pytest.mark.parametrize('phase', [
+    p if p in QUICK_FOR_VMS else pytest.param(p, marks=pytest.mark.slow) for p in PHASES])
+def test_a_vm_killed_at(world, phase):
+    killed_at(world, phase, 'vm', *PHASES[phase])
+
+
+@pytest.mark.parametrize('phase', ['stopping', 'stop-sent', 'exited', 'exit-commit'])
+def test_what_a_user_stopped_stays_so_though_its_policy_is_always(world, phase):
+    killed_at(world, phase, 'container', [CREATE, START, STOP], has_stopped, policy='always')
+
+
+@pytest.mark.parametrize('phase', ['stopping', 'stop-sent', 'exited'])
+def test_a_restart_that_was_asked_for_is_done(world, phase):
+    d, name = world, 'again'
+    d.ok('run', '-d', '--name', name, 'busybox', 'sh', '-c', 'echo out; sleep 1000')
+    before = state(d, name)
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT=phase)
+    wait_for(lambda: state(d, name)['Running'])
+    with contextlib.suppress(*AWAY):
+        d.api('POST', f'/containers/{name}/restart?t=0', timeout=PATIENCE)
+    assert d.process.wait(10) == 137
+    d.start()
+    wait_for(lambda: (s := state(d, name)) and s['Running'] and s['Pid'] not in (0, before['Pid']), PATIENCE)
+    d.clear()
+    nothing_leaks(d)
+
+
+def test_a_stop_keeps_its_time_limit(world):
+    """It ignores TERM and has ten minutes of its own; the client gave it one second."""
+    d, name = world, 'limit'
+    d.ok('run', '-d', '--name', name, '--stop-timeout', '600', 'busybox', 'sh', '-c', 'trap "" TERM; echo out; sleep 1000')
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT='stop-sent')
+    with contextlib.suppress(*AWAY):
+        d.api('POST', f'/containers/{name}/stop?t=1', timeout=PATIENCE)
+    assert d.process.wait(10) == 137
+    d.start()
+    has_stopped(d, name)
+    d.clear()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('waits', ['queued', 'held'])
+def test_killed_with_a_start_in_the_queue(world, kind, waits):
+    """A queued start survives, a held one is withdrawn with its client."""
+    d, name = world, f'{kind}-{waits}'
+    free = d.api('GET', '/hostel/v1/resources').json['R_free']['memory_bytes']
+    d.ok('run', '-d', '--name', 'big', '-m', free - (100 << 20), 'busybox', 'sleep', '1000')
+    body = {**request(kind, 'echo out; sleep 1000'), 'Labels': {'hostel.queue': 'wait'} if waits == 'queued' else {}}
+    body['HostConfig']['Memory'] = 200 << 20
+    assert step(d, CREATE, name, body).status == 201
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT='queued')
+    with contextlib.suppress(*AWAY):
+        step(d, START, name, body)
+    assert d.process.wait(10) == 137
+    d.start()
+    if waits == 'queued':
+        assert [q['name'] for q in d.api('GET', '/hostel/v1/queue').json] == [name]
+        d.ok('rm', '-f', 'big')
+        is_running(d, name)
+    else:
+        is_withdrawn(d, name)
+    d.clear()
+    nothing_leaks(d)
