@@ -636,9 +636,12 @@ static void job_done(void *arg)
 	struct engine_job *j = arg;
 
 	if (j->io.progress && !j->fails) {
+		json_t *stat = json_object_get(j->result, "stat");
 		OWN(json)
-		json_t *p = json_pack("{s:{s:s, s:s, s:i, s:i}}", "progress", "id", "abcdefabcdef",
-				      "status", "Downloading", "current", 5, "total", 10);
+		json_t *p =
+		    stat ? json_pack("{s:O}", "stat", stat)
+			 : json_pack("{s:{s:s, s:s, s:i, s:i}}", "progress", "id", "abcdefabcdef",
+				     "status", "Downloading", "current", 5, "total", 10);
 
 		j->io.progress(j->io.arg, p);
 	}

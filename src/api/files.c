@@ -8,6 +8,7 @@
 
 #include "util/base64.h"
 #include "util/fd.h"
+#include "util/log.h"
 #include "util/mem.h"
 
 static const char tar_type[] = "application/x-tar";
@@ -24,17 +25,68 @@ static struct err *make_pipe(int *ret_read, int *ret_write)
 	return NULL;
 }
 
-/* A job that writes a tar while the reply is read from its pipe. */
-static struct err *send_tree(struct call *c, struct instance *i, const char *op, const char *path)
-{
-	OWN(fd) int ours = -1;
-	OWN(fd) int theirs = -1;
-	struct engine_job_io io = { 0 };
+/*
+ * A job that writes a tar while the reply is read from its pipe.  It is not cancelled when its
+ * client goes: it hears of that by its pipe, and ends in order.
+ */
+struct sending {
+	struct call *c; /* NULL: its client went */
+	int fd;         /* the reply's body; -1: the reply has begun */
+};
 
-	TRY(make_pipe(&ours, &theirs));
-	io.data_fd = TAKE_FD(theirs);
-	TRY(engine_files(c->api->engine, i, op, path, &io, call_sent(c), &c->job));
-	call_send_job(c, tar_type, TAKE_FD(ours));
+static void on_send_gone(void *arg)
+{
+	struct sending *s = arg;
+	struct call *c = TAKE(s->c);
+
+	http_source_end(TAKE(c->source), false);
+}
+
+static void begin_reply(struct sending *s)
+{
+	s->c->source = http_reply_fd_held(s->c->r, tar_type, TAKE_FD(s->fd), on_send_gone, s);
+}
+
+static void on_send_end(void *arg, struct err *e, const json_t *result)
+{
+	struct sending *s = arg;
+
+	(void)result;
+	if (s->c && s->fd >= 0)
+		call_error(s->c, e ? e : err_new(ERR_INTERNAL, "the worker found nothing"));
+	else if (s->c)
+		http_source_end(TAKE(s->c->source), !e); /* cut where it failed */
+	if (e && s->fd < 0)
+		log_warn("cut off: %s", err_text(e));
+	if (s->fd < 0 || !s->c)
+		err_free(e);
+	own_fd_release(&s->fd);
+	free(s);
+}
+
+/* A get says what it found before the first byte of the tree. */
+static void on_send_progress(void *arg, const json_t *message);
+
+static struct err *send_tree(struct call *c, struct instance *i, const char *op, const char *path,
+			     bool is_held_back)
+{
+	struct sending *s = xnew(struct sending);
+	struct engine_job_io io = { .progress = on_send_progress, .arg = s };
+	struct engine_done done = { .fn = on_send_end, .arg = s };
+	struct err *e;
+
+	s->c = c;
+	s->fd = -1;
+	e = make_pipe(&s->fd, &io.data_fd);
+	if (!e)
+		e = engine_files(c->api->engine, i, op, path, &io, done, NULL);
+	if (e) {
+		own_fd_release(&s->fd);
+		free(s);
+		return e;
+	}
+	if (!is_held_back)
+		begin_reply(s);
 	return NULL;
 }
 
@@ -43,7 +95,7 @@ struct err *ctr_export(struct call *c)
 	struct instance *i;
 
 	TRY(call_instance(c, &i));
-	return send_tree(c, i, "export", "/");
+	return send_tree(c, i, "export", "/", false);
 }
 
 /* ---- archive ---- */
@@ -66,20 +118,24 @@ static void add_stat_header(struct call *c, const json_t *stat)
 static void on_stat(void *arg, struct err *e, const json_t *result)
 {
 	struct call *c = arg;
-	struct instance *i;
 
-	if (!e)
-		add_stat_header(c, json_object_get(result, "stat"));
-	if (!e && streq(http_method(c->r), "HEAD")) {
-		http_reply(c->r, 200, tar_type, NULL, 0);
+	if (e) {
+		call_error(c, e);
 		return;
 	}
-	if (!e)
-		e = call_instance(c, &i);
-	if (!e)
-		e = send_tree(c, i, "get", call_query(c, "path"));
-	if (e)
-		call_error(c, e);
+	add_stat_header(c, json_object_get(result, "stat"));
+	http_reply(c->r, 200, tar_type, NULL, 0);
+}
+
+static void on_send_progress(void *arg, const json_t *message)
+{
+	struct sending *s = arg;
+	const json_t *stat = json_object_get(message, "stat");
+
+	if (!stat || !s->c || s->fd < 0)
+		return;
+	add_stat_header(s->c, stat);
+	begin_reply(s);
 }
 
 static struct err *require_path(struct call *c)
@@ -98,6 +154,8 @@ struct err *ctr_archive_get(struct call *c)
 
 	TRY(require_path(c));
 	TRY(call_instance(c, &i));
+	if (!streq(http_method(c->r), "HEAD"))
+		return send_tree(c, i, "get", call_query(c, "path"), true);
 	return engine_files(c->api->engine, i, "stat", call_query(c, "path"), &io,
 			    (struct engine_done) { .fn = on_stat, .arg = c }, NULL);
 }

@@ -278,6 +278,7 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 	TAILQ_INIT(&e->events);
 	TAILQ_INIT(&e->subscriptions);
 	TAILQ_INIT(&e->jobs);
+	TAILQ_INIT(&e->filevms);
 	TAILQ_INIT(&e->shims);
 	e->sched = sched_new();
 	e->wake = loop_timer_new(l, on_wake, e);
@@ -339,6 +340,17 @@ static void leave_host(struct engine *e)
 	err_free(cgroup_remove(e->c.cgroup_parent, 0));
 }
 
+/* Before their instances go: what is to be told of jobs is told. */
+static void end_filevms(struct engine *e)
+{
+	struct instance *i;
+
+	while (outbox_flush(e))
+		;
+	TAILQ_FOREACH(i, &e->instances, link)
+	filevm_free(i);
+}
+
 void engine_free(struct engine *e)
 {
 	if (!e)
@@ -346,6 +358,7 @@ void engine_free(struct engine *e)
 	loop_on_turn(e->loop, NULL, NULL);
 	if (e->store) {
 		err_free(engine_commit(e));
+		end_filevms(e);
 		leave_host(e);
 	}
 	jobs_free(e);

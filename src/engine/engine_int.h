@@ -23,6 +23,7 @@
  *	stop.c       stop, kill, restart, pause    remove.c
  *	ticket.c     completions and waits         streams.c  attach, resize
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
+ *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
  *	resources.c  measure.c  recovery.c  crash.c  quota.c
  */
 
@@ -210,6 +211,7 @@ struct instance {
 	struct loop_timer *stop_timer, *backoff_timer, *lock_timer, *notice_timer;
 	int lock_tries;
 	int64_t held_since_ns; /* boot clock: since when it waits in the queue */
+	struct filevm *filevm; /* boots, runs or ends for its files; it does not run itself then */
 	struct engine_job *prep;
 	enum prep_kind prep_kind; /* what @prep makes */
 	unsigned prep_done;       /* set over enum prep_kind: not to be tried again in this start */
@@ -277,6 +279,7 @@ TAILQ_HEAD(subscription_list, engine_subscription);
 
 TAILQ_HEAD(job_list, engine_job);
 TAILQ_HEAD(shim_list, shim_child);
+TAILQ_HEAD(filevm_list, filevm);
 
 struct engine {
 	struct engine_config c; /* strings owned */
@@ -314,6 +317,7 @@ struct engine {
 	struct job_list jobs;
 	struct shim_list shims; /* children that are to be reaped */
 	int shim_fd;            /* hostel-shim, opened at the first start; 0: not yet */
+	struct filevm_list filevms;
 
 	struct strmap initrds;        /* kernel bundle -> initramfs that a worker named */
 	struct network_list networks; /* the default one first */
@@ -438,6 +442,9 @@ int64_t spec_demand_memory_bytes(const struct spec *s);
 /** prep_next() - start the next worker that @i needs; false when nothing is missing */
 bool prep_next(struct instance *i);
 void prep_cancel(struct instance *i);
+/** prep_vm_job() - what hostel-guest alone needs from a worker on an image VM's disk; NULL: no more
+ */
+json_t *prep_vm_job(struct instance *i, bool *ret_is_initramfs);
 /** vm_probe_kvm() - find out whether KVM can be used; answers later */
 void vm_probe_kvm(struct engine *e);
 
@@ -452,6 +459,9 @@ void vm_initramfs_made(struct instance *i, const char *path);
 struct err *vm_check(struct engine *e, const struct spec *s) MUST_USE;
 /** vm_check_agent() - ERR_UNSUPPORTED for a VM in which nothing of ours runs */
 struct err *vm_check_agent(const struct instance *i) MUST_USE;
+/** vm_facts_alone() - the same for hostel-guest alone on an image VM's disks */
+struct err *vm_facts_alone(struct instance *i, int64_t memory_bytes, struct host_facts *f,
+			   struct strv *texts) MUST_USE;
 struct err *vm_top(struct instance *i, struct engine_done done) MUST_USE;
 char *prep_seccomp_path(const struct instance *i); /* NULL: no filter */
 
@@ -473,6 +483,8 @@ struct err *claim_publish(struct instance *i) MUST_USE;
 size_t claim_ports_of(const struct instance *i, struct nft_port *out);
 
 struct err *plan_write(struct instance *i) MUST_USE;
+/** plan_rootfs() - host.rootfs; new reference */
+struct err *plan_rootfs(struct instance *i, json_t **ret) MUST_USE;
 /** plan_rewrite_resolv() - a running container's /etc/resolv.conf, after its networks changed */
 struct err *plan_rewrite_resolv(struct instance *i) MUST_USE;
 
@@ -530,6 +542,12 @@ void shimlink_bye(struct instance *i);
 
 /** shimlink_orphan() - the instance goes, its shim is still to be reaped */
 void shimlink_orphan(struct instance *i);
+
+/** shimlink_program() - e->shim_fd is there, for spawn's program_fd */
+struct err *shimlink_program(struct engine *e) MUST_USE;
+
+/** shimlink_start_again() - what a start waited for is gone */
+void shimlink_start_again(struct instance *i);
 
 /** shimlink_drop() - close the connection, forget the child */
 void shimlink_drop(struct instance *i);
@@ -643,7 +661,35 @@ void events_free(struct engine *e);
 
 struct err *job_simple(struct engine *e, json_t *job, struct engine_done done,
 		       struct engine_job **ret) MUST_USE;
+/** job_start_with() - engine_job_start() with a further descriptor 4, consumed; -1: none */
+struct err *job_start_with(struct engine *e, json_t *job, const struct engine_job_io *io, int agent,
+			   struct engine_done done, struct engine_job **ret) MUST_USE;
 void jobs_free(struct engine *e);
+
+/* ---- files.c, filevm.c ---- */
+
+/** files_ask_vm() - a job on the files of a VM that runs, through its shim; @job, @io: consumed */
+struct err *files_ask_vm(struct engine *e, struct shim_conn *conn, json_t *job,
+			 const struct engine_job_io *io, struct engine_done done) MUST_USE;
+
+/** filevm_job() - a job on a stopped VM's files, once its VM is up; @job, @io: consumed */
+void filevm_job(struct instance *i, json_t *job, const struct engine_job_io *io,
+		struct engine_done done);
+
+/** filevm_end() - the instance is wanted for something else: end when no job runs any more */
+void filevm_end(struct instance *i);
+
+/** filevm_kill() - the instance is removed: end now, jobs fail; none is fine */
+void filevm_kill(struct instance *i);
+
+/** filevm_recover() - what a daemon that died may have left of one */
+void filevm_recover(struct instance *i);
+
+/** filevm_held() - the M that it holds; false: nothing */
+bool filevm_held(const struct instance *i, struct amounts *ret);
+
+/** filevm_free() - the daemon ends: one at rest is killed, a busy one ends in order by itself */
+void filevm_free(struct instance *i);
 /** jobs_use_images() - does a worker run that reads or makes images? */
 bool jobs_use_images(const struct engine *e);
 

@@ -62,6 +62,7 @@ void instance_free(struct instance *i)
 		    NULL);
 	shim_conn_close(i->conn);
 	shimlink_orphan(i);
+	filevm_free(i);
 	loop_child_free(i->undo);
 	timers_free(i);
 	instance_ports_free(i);

@@ -282,7 +282,7 @@ static struct err *job_file(const json_t *job, int *ret_fd)
 	return NULL;
 }
 
-static struct err *spawn_worker(struct engine_job *j, int data_fd)
+static struct err *spawn_worker(struct engine_job *j, int data_fd, int agent_fd)
 {
 	OWN(fd) int job = -1;
 	OWN(fd) int in = -1;
@@ -296,13 +296,16 @@ static struct err *spawn_worker(struct engine_job *j, int data_fd)
 		return err_sys(errno, "pipe");
 	out = pipes[0];
 	in = pipes[1];
-	TRY_MSG(spawn_program(&(struct spawn) { .path = path,
-						.argv = argv,
-						.fds = (int[]) { job, in, STDERR_FILENO, data_fd },
-						.n_fds = data_fd >= 0 ? 4 : 3,
-						.keep_parent_signal = SIGKILL,
-						.new_session = 1 },
-			      &j->pid, &pidfd),
+	TRY_MSG(spawn_program(
+		    &(struct spawn) { .path = path,
+				      .argv = argv,
+				      .fds = (int[]) { job, in, STDERR_FILENO, data_fd, agent_fd },
+				      .n_fds = agent_fd >= 0  ? 5
+					       : data_fd >= 0 ? 4
+							      : 3,
+				      .keep_parent_signal = SIGKILL,
+				      .new_session = 1 },
+		    &j->pid, &pidfd),
 		"worker");
 	TRY(loop_child_new(j->e->loop, pidfd, on_end, j, &j->child));
 	fd_set_nonblock(out, 1);
@@ -311,11 +314,12 @@ static struct err *spawn_worker(struct engine_job *j, int data_fd)
 	return NULL;
 }
 
-struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_job_io *io,
-			     struct engine_done done, struct engine_job **ret)
+struct err *job_start_with(struct engine *e, json_t *job, const struct engine_job_io *io, int agent,
+			   struct engine_done done, struct engine_job **ret)
 {
 	struct engine_job *j = xnew(struct engine_job);
 	OWN(fd) int data_fd = io ? io->data_fd : -1;
+	OWN(fd) int agent_fd = agent;
 	struct err *err;
 
 	j->e = e;
@@ -327,7 +331,7 @@ struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_
 	json_object_set_new(job, "root", json_string(e->c.root));
 	add_registry(e, job);
 	TAILQ_INSERT_TAIL(&e->jobs, j, link);
-	err = spawn_worker(j, data_fd);
+	err = spawn_worker(j, data_fd, agent_fd);
 	if (err) {
 		job_free(j);
 		return err;
@@ -335,6 +339,12 @@ struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_
 	if (ret)
 		*ret = j;
 	return NULL;
+}
+
+struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_job_io *io,
+			     struct engine_done done, struct engine_job **ret)
+{
+	return job_start_with(e, job, io, -1, done, ret);
 }
 
 void engine_job_cancel(struct engine_job *j)

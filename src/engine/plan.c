@@ -298,9 +298,8 @@ static struct err *plan_upper(const struct instance *i, json_t *j)
 	return quota_renew(i, project);
 }
 
-static struct err *plan_rootfs(struct draft *d, json_t **ret)
+struct err *plan_rootfs(struct instance *i, json_t **ret)
 {
-	struct instance *i = d->i;
 	struct image *im = i->spec->image_id ? image_by_id(i->e, i->spec->image_id) : NULL;
 	OWN(json) json_t *j = json_object();
 
@@ -378,7 +377,7 @@ static struct err *plan_host(struct draft *d, json_t **ret)
 
 	json_object_set_new(host, "cgroup", json_string(d->cgroup));
 	if (i->spec->image_id) {
-		TRY(plan_rootfs(d, &part));
+		TRY(plan_rootfs(i, &part));
 		json_object_set_new(host, "rootfs", part);
 	}
 	json_object_set_new(host, "net", plan_net(d, false));

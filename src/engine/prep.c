@@ -195,6 +195,14 @@ bool prep_next(struct instance *i)
 	return false;
 }
 
+json_t *prep_vm_job(struct instance *i, bool *ret_is_initramfs)
+{
+	json_t *job = need_erofs(i);
+
+	*ret_is_initramfs = !job;
+	return job ? job : need_initramfs(i);
+}
+
 void prep_cancel(struct instance *i)
 {
 	engine_job_cancel(TAKE(i->prep));

@@ -270,6 +270,8 @@ static void recover_alive(struct instance *i, bool rebooted)
 
 static void recover_one(struct instance *i, bool rebooted)
 {
+	if (!instance_is_alive(i))
+		filevm_recover(i);
 	if (i->is_removing && !instance_is_alive(i)) {
 		remove_now(i);
 	} else if (instance_is_waiting(i)) {

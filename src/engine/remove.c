@@ -141,6 +141,11 @@ void remove_now(struct instance *i)
 {
 	struct engine *e = i->e;
 
+	if (i->filevm) {
+		i->is_removing = true; /* it comes back here */
+		filevm_end(i);
+		return;
+	}
 	if (instance_step(i, EV_REMOVE) != ACT_DELETE)
 		return;
 	if (i->spec->auto_remove || i->remove_volumes)
@@ -187,6 +192,8 @@ struct err *engine_remove(struct engine *e, struct instance *i, bool force, bool
 	if (i->state == INST_REMOVED)
 		return NULL; /* --rm: the withdrawal did it */
 	if (!instance_is_alive(i)) {
+		if (force)
+			filevm_kill(i);
 		remove_now(i);
 		return NULL;
 	}

@@ -89,6 +89,15 @@ static json_t *holders_json(struct engine *e, const struct amounts *host)
 	TAILQ_FOREACH(i, &e->instances, link)
 	if (sched_held(e->sched, i->id, &held))
 		json_array_append_new(out, holder_json(i, &held));
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (filevm_held(i, &held)) {
+		json_t *j = amounts_json(&held);
+
+		json_object_set_new(j, "name", json_sprintf("files of %s", i->spec->name));
+		jx_set_str(j, "kind", "files");
+		json_object_set_new(j, "manage_bytes", json_integer(held.v[RES_MANAGE]));
+		json_array_append_new(out, j);
+	}
 	return out;
 }
 

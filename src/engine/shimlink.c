@@ -157,7 +157,7 @@ static struct err *open_log(const struct instance *i, int *ret_fd)
  * inside reach the host's file by /proc/PID/exe, and must find no way to write it
  * (CVE-2019-5736).
  */
-static struct err *open_program(struct engine *e)
+struct err *shimlink_program(struct engine *e)
 {
 	OWN(mem) char *path = xasprintf("%s/hostel-shim", e->c.libexec);
 	OWN(fd) int fd = -1;
@@ -186,7 +186,7 @@ struct err *shimlink_spawn(struct instance *i)
 	TRY(open_log(i, &log));
 	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
 	shim_argv(i, &argv);
-	TRY_MSG(open_program(i->e), "supervisor");
+	TRY_MSG(shimlink_program(i->e), "supervisor");
 	TRY_MSG(spawn_program(&(struct spawn) { .path = argv.v[0],
 						.program_fd = i->e->shim_fd,
 						.argv = argv.v,
@@ -236,7 +236,7 @@ static void died_done(struct instance *i, const char *note)
 	    i, &(struct exit_note) { .code = 137, .finished_ns = clock_wall_ns(), .text = note });
 }
 
-static void start_again(struct instance *i)
+void shimlink_start_again(struct instance *i)
 {
 	if (!i->start_wanted)
 		return;
@@ -256,7 +256,7 @@ static void on_undone(void *arg, int code)
 	i->is_undoing = false;
 	if (instance_is_alive(i) && !i->start_wanted)
 		died_done(i, note);
-	start_again(i);
+	shimlink_start_again(i);
 }
 
 void shimlink_undo(struct instance *i, const char *note)
@@ -319,7 +319,7 @@ static void on_lock_retry(void *arg)
 	i->shim_alive = false;
 	if (instance_is_alive(i) && !i->start_wanted && !i->on_spawn)
 		take_over(i);
-	start_again(i);
+	shimlink_start_again(i);
 }
 
 void shimlink_wait(struct instance *i)

@@ -62,8 +62,9 @@ void start_spawn(struct instance *i)
 	struct err *err;
 
 	crash_point(i->e, CRASH_STARTING);
-	if (i->shim_alive || i->is_undoing) {
-		i->start_wanted = true; /* the last run's shim is about to end */
+	if (i->shim_alive || i->is_undoing || i->filevm) {
+		i->start_wanted = true; /* the last run's shim is about to end, or its files' VM */
+		filevm_end(i);
 		return;
 	}
 	err = spawn_and_tell(i);

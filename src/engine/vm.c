@@ -207,6 +207,17 @@ struct err *vm_facts(struct instance *i, struct host_facts *f, struct strv *text
 	return find_kernel(i, f, texts);
 }
 
+struct err *vm_facts_alone(struct instance *i, int64_t memory_bytes, struct host_facts *f,
+			   struct strv *texts)
+{
+	f->memory_bytes = memory_bytes;
+	f->cpu_milli = 1000;
+	f->has_agent = true;
+	f->has_kvm = i->e->has_kvm;
+	f->tsc_khz = tsc_rate(i->e);
+	return find_bundle(i, f, texts);
+}
+
 struct err *vm_check_agent(const struct instance *i)
 {
 	if (!spec_is_vm(i->spec) || has_agent(i->spec))

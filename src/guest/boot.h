@@ -11,6 +11,7 @@
  *	  "image": true, "readonly": false,   is there an image to mount?
  *	  "memory_bytes": 268435456,          that the VM has, for errors
  *	  "seccomp": "hex digits of the BPF" }
+ *	{ "alone": true }                       no payload: only the files of the disks are wanted
  *
  * From it comes GUEST_STATE/plan.json, a plan of a container whose host is this VM: ctr's
  * payload half starts it as it starts any other.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "ctr/payload.h"
 #include "guest/boot.h"
 #include "guest/early.h"
+#include "guest/files.h"
 #include "guest/oom.h"
 #include "guest/pids.h"
 #include "guest/root.h"
@@ -35,6 +37,10 @@ struct session {
 	bool is_started, is_over;
 	struct agent_source *out, *err;
 	struct agent_sink *in;
+	/* of one that answers for files */
+	pid_t pid;
+	int pidfd; /* -1: it is none, or it ended */
+	struct poll_watch *exit_watch;
 };
 
 struct guest {
@@ -43,6 +49,8 @@ struct guest {
 	struct session *sessions;
 	struct payload_host host;
 	struct payload *payload; /* ctr's */
+	pid_t payload_pid;
+	bool is_alone; /* booted for the files of its disk: nothing else runs */
 	bool is_done;
 	struct guest_oom oom;
 	int64_t memory_bytes; /* that the host gave it; 0: not said */
@@ -68,7 +76,7 @@ static struct session *session_need(struct guest *g, uint16_t id)
 	if (s)
 		return s;
 	s = xnew(struct session);
-	*s = (struct session) { .next = g->sessions, .guest = g, .id = id };
+	*s = (struct session) { .next = g->sessions, .guest = g, .id = id, .pidfd = -1 };
 	snprintf(s->exec_id, sizeof(s->exec_id), "%u", id);
 	g->sessions = s;
 	return s;
@@ -85,6 +93,8 @@ static void session_free(struct session *s)
 	agent_source_free(s->out);
 	agent_source_free(s->err);
 	agent_sink_free(s->in);
+	poll_watch_free(s->exit_watch);
+	own_fd_release(&s->pidfd);
 	free(s);
 }
 
@@ -150,7 +160,10 @@ static void finish(struct guest *g, int code, uint32_t flags)
 		agent_source_rest(s->out);
 	if (s->err)
 		agent_source_rest(s->err);
-	guest_sync();
+	if (g->is_alone)
+		guest_unmount();
+	else
+		guest_sync();
 	agent_port_send(g->port, AGENT_BYE, AGENT_IN, 0, NULL, 0);
 	g->is_done = true;
 }
@@ -225,6 +238,8 @@ static void on_event(void *arg, const struct payload_event *ev)
 	case PAYLOAD_STARTED:
 	case PAYLOAD_EXEC_STARTED:
 		/* before any DATA */
+		if (!s->id)
+			g->payload_pid = ev->pid;
 		send_started(s, ev->pid);
 		carry(s, &ev->io);
 		if (!g->tidy)
@@ -254,6 +269,16 @@ static struct err *limit_pids(struct guest *g, const json_t *doc)
 	return limit > 0 ? guest_pids_make(limit, &g->pids) : NULL;
 }
 
+/* No payload: hostel-guest alone, which answers for the files of the disk. */
+static struct err *start_alone(struct session *s)
+{
+	TRY(guest_mount_image(false));
+	s->guest->is_alone = true;
+	s->is_started = true;
+	send_started(s, 0);
+	return NULL;
+}
+
 static struct err *start_payload(struct session *s, const struct agent_start *how)
 {
 	struct guest *g = s->guest;
@@ -263,6 +288,8 @@ static struct err *start_payload(struct session *s, const struct agent_start *ho
 
 	s->text = (struct str) { 0 };
 	TRY(jx_parse(text.len ? text.buf : "", text.len, &doc));
+	if (jx_bool(doc, "alone", false))
+		return start_alone(s);
 	TRY(guest_boot(doc));
 	g->memory_bytes = jx_int(doc, "memory_bytes", 0);
 	TRY(limit_pids(g, doc));
@@ -282,6 +309,40 @@ static struct err *start_payload(struct session *s, const struct agent_start *ho
 	return e;
 }
 
+/* ---- files ---- */
+
+static void on_files_end(void *arg, short revents)
+{
+	struct session *s = arg;
+
+	poll_watch_free(TAKE(s->exit_watch));
+	own_fd_release(&s->pidfd);
+	s->pidfd = -1;
+	(void)waitpid(s->pid, NULL, WNOHANG);
+	send_exited(s, 0);
+}
+
+static struct err *start_files(struct session *s)
+{
+	struct guest *g = s->guest;
+	struct payload_io io = PAYLOAD_IO_NONE;
+
+	TRY(guest_files_start(g->payload_pid, &io, &s->pid, &s->pidfd));
+	s->exit_watch = poll_watch_new(g->poller, s->pidfd, POLLIN, on_files_end, s);
+	send_started(s, s->pid);
+	carry(s, &io);
+	return NULL;
+}
+
+/* Not a process, but {"files": true}. */
+static bool is_files(const struct str *text)
+{
+	OWN(json) json_t *doc = NULL;
+	OWN(err) struct err *e = jx_parse(text->len ? text->buf : "", text->len, &doc);
+
+	return !e && jx_bool(doc, "files", false);
+}
+
 static struct err *start_exec(struct session *s, const struct agent_start *how)
 {
 	struct guest *g = s->guest;
@@ -290,6 +351,8 @@ static struct err *start_exec(struct session *s, const struct agent_start *how)
 	struct err *e;
 
 	s->text = (struct str) { 0 };
+	if (is_files(&text))
+		return start_files(s);
 	if (fd < 0)
 		return err_sys(errno, "memfd");
 	if (!g->payload)
@@ -373,7 +436,9 @@ static void on_signal(struct guest *g, const struct agent_frame *f)
 	struct session *s = session_get(g, f->session);
 	uint32_t signum;
 
-	if (s && g->payload && agent_get_u32(f, &signum))
+	if (s && !s->id && g->is_alone)
+		finish(g, 0, 0);
+	else if (s && g->payload && s->pidfd < 0 && agent_get_u32(f, &signum))
 		err_free(ctr_payload_ops.signal(g->payload, exec_id_of(s), (int)signum));
 }
 
@@ -413,7 +478,7 @@ static void on_shutdown(struct guest *g, const struct agent_frame *f)
 {
 	const struct session *s = session_get(g, 0);
 
-	if (s && s->is_started && !s->is_over)
+	if (s && g->payload && s->is_started && !s->is_over)
 		err_free(ctr_payload_ops.signal(g->payload, NULL, SIGKILL));
 	else
 		finish(g, 0, 0);

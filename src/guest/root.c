@@ -124,3 +124,9 @@ void guest_sync(void)
 	if (fd >= 0)
 		(void)syncfs(fd);
 }
+
+void guest_unmount(void)
+{
+	if (umount2(GUEST_DISK, 0) < 0)
+		guest_sync();
+}

@@ -30,6 +30,9 @@ struct err *guest_make_idle(void) MUST_USE;
 /** guest_sync() - all that was written is on disk; nothing may run any more */
 void guest_sync(void);
 
+/** guest_unmount() - the disk is clean, as after an orderly end of any machine; nothing may run */
+void guest_unmount(void);
+
 /** guest_copy_file() - a whole file; folders are not made */
 struct err *guest_copy_file(const char *from, const char *to, unsigned mode) MUST_USE;
 

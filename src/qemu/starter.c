@@ -90,6 +90,7 @@ static struct err *write_start(const json_t *plan, int fd)
 			json_object_get(json_object_get(host_of(plan), "vm"), "memory_bytes"));
 	json_object_set_new(doc, "readonly", json_boolean(jx_bool(rootfs, "readonly", false)));
 	jx_set_str(doc, "name", jx_str(plan, "name", NULL));
+	json_object_set_new(doc, "alone", json_boolean(jx_bool(guest, "alone", false)));
 	TRY(add_seccomp(guest, doc));
 	text = jx_text(doc);
 	return fd_write_all(fd, text, strlen(text));

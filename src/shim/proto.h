@@ -10,7 +10,7 @@
  *
  *	hostel-shim --id ID --kind container|vm|machine --state-dir DIR --run-dir DIR
  *		[--tty] [--stdin] [--stdin-once] [--log json-file|none]
- *		[--log-max-size BYTES] [--log-max-file N] [--detached]
+ *		[--log-max-size BYTES] [--log-max-file N] [--detached] [--bound]
  *
  * with descriptor 3 = lock (flock held), 4 = listening socket, 0 = /dev/null, 1 and 2 =
  * STATE_DIR/shim.log, and closes its own copy of both.  Then it connects; the shim says HELLO; the
@@ -18,6 +18,9 @@
  * crash connects to the same path and reads HELLO: the newest connection is the daemon,
  * an older one is closed.  After HELLO come the EXEC_ events that no daemon heard, and the last ones
  * that one was sent: it may have died before it read them.
+ *
+ * With --bound nothing outlives the daemon: when its connection is lost, the payload gets SIGTERM
+ * (SIGKILL while it starts), and the shim ends after it, within 30 s whatever happens.
  *
  * What the shim writes: STATE_DIR/log/ (json-file logs), STATE_DIR/exit.json (renamed into place
  * before EXITED is sent):

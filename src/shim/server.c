@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/server.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define FIRST_DAEMON_NS INT64_C(30000000000) /* the one that started us must come by then */
 #define BYE_NS          INT64_C(2000000000)
+#define BOUND_NS        INT64_C(30000000000) /* to end in order after the daemon went */
 
 struct exec {
 	struct exec *next;
@@ -572,6 +574,21 @@ static void on_opened(void *arg)
 		tell_ended(s);
 }
 
+static void end_with_daemon(struct server *s)
+{
+	int signum = s->phase == SHIM_RUNNING ? SIGTERM : SIGKILL;
+	OWN(err) struct err *e = NULL;
+
+	if (!is_alive(s)) {
+		s->is_over = true;
+		return;
+	}
+	e = s->ops->signal(s->payload, NULL, signum);
+	if (e)
+		log_warn("%s", err_text(e));
+	wait_at_most(s, BOUND_NS);
+}
+
 /*
  * What runs goes on without a daemon; what a user froze stays frozen.  What was not
  * started yet waits a little for the next one.
@@ -580,6 +597,10 @@ static void on_lost(void *arg)
 {
 	struct server *s = arg;
 
+	if (s->o->is_bound) {
+		end_with_daemon(s);
+		return;
+	}
 	if (s->phase == SHIM_IDLE)
 		wait_at_most(s, FIRST_DAEMON_NS);
 	if (s->phase == SHIM_ENDED)

@@ -18,7 +18,8 @@
 struct shim_options {
 	const char *id, *kind, *state_dir, *run_dir;
 	bool is_tty, has_stdin, is_stdin_once, is_detached;
-	bool has_log; /* json-file; else none */
+	bool has_log;  /* json-file; else none */
+	bool is_bound; /* ends with its daemon's connection: the payload is asked to end then */
 	int64_t log_max_bytes;
 	int log_max_files;
 };

@@ -52,7 +52,6 @@ static void own_extractor_release(struct extractor *t)
 	str_done(&t->parent_path);
 	own_fd_release(&t->parent_fd);
 	own_fd_release(&t->base_fd);
-	tar_reader_free(t->reader);
 }
 
 static bool is_whiteout(const struct stat *st)
@@ -174,9 +173,7 @@ static struct err *use_parent(struct extractor *t, struct place *p)
 
 static bool is_kept_xattr(const char *name)
 {
-	if (!strncmp(name, "user.overlay.", 13))
-		return false;
-	return !strncmp(name, "user.", 5) || streq(name, "security.capability");
+	return strncmp(name, "user.overlay.", 13) != 0 && tar_keeps_xattr(name);
 }
 
 static struct err *set_xattrs(struct extractor *t, const struct place *p, int fd)
@@ -433,15 +430,16 @@ static struct err *set_dir_times(struct extractor *t)
 	return NULL;
 }
 
-struct err *tar_extract(const struct tar_extract *x, struct tar_stats *ret)
+struct err *tar_extract_from(const struct tar_extract *x, struct tar_reader *r,
+			     struct tar_stats *ret)
 {
-	OWN(extractor) struct extractor t = { .x = x, .base_fd = -1, .parent_fd = -1 };
+	OWN(extractor)
+	struct extractor t = { .x = x, .reader = r, .base_fd = -1, .parent_fd = -1 };
 	const struct tar_entry *e = NULL;
 
 	t.base_fd = path_open_in_root(x->root_fd, x->into ? x->into : ".", O_PATH | O_DIRECTORY);
 	if (t.base_fd < 0)
 		return err_sys(errno, "%s", x->into ? x->into : "root");
-	TRY(tar_reader_new(x->in, &t.reader));
 	for (;;) {
 		TRY(tar_reader_next(t.reader, &e));
 		if (!e)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <archive_entry.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,11 +8,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "tar/writer_int.h"
+#include "tar/tar.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
-#define XATTR_MAX 65536
+#define XATTR_MAX  65536
+#define COPY_BYTES (128 * 1024)
+#define RANGES_MAX 10000 /* a file of more pieces is taken as one without holes */
 
 /* One file or folder to be added. */
 struct item {
@@ -68,53 +69,120 @@ static struct tar_entry entry_of(const struct item *it)
 	};
 }
 
-static void add_xattr(struct archive_entry *h, int fd, const char *name)
+/* What a file has beside its content; owned. */
+struct beside {
+	char *names; /* as the kernel lists them */
+	struct tar_xattr *xattrs;
+	struct tar_range *ranges;
+	size_t n_xattrs, n_ranges;
+};
+
+static void own_beside_release(struct beside *b)
+{
+	for (size_t i = 0; i < b->n_xattrs; i++)
+		free((void *)(uintptr_t)b->xattrs[i].value);
+	free(b->names);
+	free(b->xattrs);
+	free(b->ranges);
+}
+
+static void add_xattr(struct beside *b, int fd, const char *name)
 {
 	char value[4096];
 	ssize_t n;
 
-	if (strncmp(name, "user.", 5) && !streq(name, "security.capability"))
+	if (!tar_keeps_xattr(name))
 		return;
 	n = fgetxattr(fd, name, value, sizeof(value));
-	if (n >= 0)
-		archive_entry_xattr_add_entry(h, name, value, (size_t)n);
+	if (n < 0)
+		return;
+	b->xattrs = xrealloc(b->xattrs, b->n_xattrs + 1, sizeof(*b->xattrs));
+	b->xattrs[b->n_xattrs++] =
+	    (struct tar_xattr) { .name = name,
+				 .value = memcpy(xcalloc(1, (size_t)n + 1), value, (size_t)n),
+				 .len = (size_t)n };
 }
 
-static void add_xattrs(struct archive_entry *h, int fd)
+static void read_xattrs(struct beside *b, int fd)
 {
-	OWN(mem) char *list = xcalloc(XATTR_MAX, 1);
-	ssize_t n = flistxattr(fd, list, XATTR_MAX);
+	ssize_t n;
 
-	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(list + at) + 1)
-		add_xattr(h, fd, list + at);
+	b->names = xcalloc(XATTR_MAX, 1);
+	n = flistxattr(fd, b->names, XATTR_MAX);
+	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(b->names + at) + 1)
+		add_xattr(b, fd, b->names + at);
 }
 
-/* Holes of a large file are told to libarchive, so that neither side writes them out. */
-static void add_holes(struct archive_entry *h, int fd, const struct stat *st)
+static void add_range(struct beside *b, int64_t offset, int64_t len)
+{
+	b->ranges = xrealloc(b->ranges, b->n_ranges + 1, sizeof(*b->ranges));
+	b->ranges[b->n_ranges++] = (struct tar_range) { .offset = offset, .len = len };
+}
+
+static void read_ranges(struct beside *b, int fd, const struct stat *st)
 {
 	off_t at = 0, data, hole;
 
 	if (st->st_blocks * 512 >= st->st_size)
 		return;
-	while (at < st->st_size) {
+	while (at < st->st_size && b->n_ranges <= RANGES_MAX) {
 		data = lseek(fd, at, SEEK_DATA);
 		if (data < 0)
 			break;
 		hole = lseek(fd, data, SEEK_HOLE);
-		archive_entry_sparse_add_entry(h, data, hole - data);
+		add_range(b, data, hole - data);
 		at = hole;
 	}
 	if (!at) /* nothing but a hole */
-		archive_entry_sparse_add_entry(h, st->st_size, 0);
-	lseek(fd, 0, SEEK_SET);
+		add_range(b, st->st_size, 0);
+	if (b->n_ranges > RANGES_MAX)
+		b->n_ranges = 0;
+}
+
+static struct err *copy_range(struct tar_writer *w, int fd, int64_t at, int64_t end)
+{
+	OWN(mem) char *buf = xcalloc(COPY_BYTES, 1);
+
+	while (at < end) {
+		size_t want = end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
+		ssize_t n = pread(fd, buf, want, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(errno, "read");
+		if (!n)
+			break;
+		TRY(tar_writer_block(w, buf, (size_t)n, at));
+		at += n;
+	}
+	return NULL;
+}
+
+static struct err *copy_data(struct tar_writer *w, const struct beside *b, int fd, int64_t size)
+{
+	if (!b->n_ranges)
+		return copy_range(w, fd, 0, size);
+	for (size_t i = 0; i < b->n_ranges; i++)
+		TRY(copy_range(w, fd, b->ranges[i].offset, b->ranges[i].offset + b->ranges[i].len));
+	return NULL;
+}
+
+static struct err *put(struct tar_writer *w, const struct tar_entry *e, const struct beside *b)
+{
+	return tar_writer_put(w, e,
+			      &(struct tar_more) { .xattrs = b->xattrs,
+						   .n_xattrs = b->n_xattrs,
+						   .ranges = b->ranges,
+						   .n_ranges = b->n_ranges });
 }
 
 static struct err *pack_file(struct tar_writer *w, struct item *it)
 {
 	OWN(fd)
 	int fd = openat(it->dir_fd, it->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	OWN(beside) struct beside b = { 0 };
 	struct tar_entry e;
-	struct archive_entry *h;
 
 	if (fd < 0 && errno == ENOENT)
 		return NULL;
@@ -123,12 +191,11 @@ static struct err *pack_file(struct tar_writer *w, struct item *it)
 	e = entry_of(it);
 	if (e.type != TAR_FILE) /* replaced under our hands */
 		return NULL;
-	h = tar_writer_header(&e);
-	add_xattrs(h, fd);
-	add_holes(h, fd, &it->st);
-	TRY(tar_writer_put(w, h));
+	read_xattrs(&b, fd);
+	read_ranges(&b, fd, &it->st);
+	TRY(put(w, &e, &b));
 	remember_link(w, it);
-	TRY_MSG(tar_writer_copy(w, fd), "%s", it->name);
+	TRY_MSG(copy_data(w, &b, fd, e.size), "%s", it->name);
 	return NULL;
 }
 
@@ -168,13 +235,12 @@ static struct err *pack_dir(struct tar_writer *w, const struct item *it)
 	if (*it->name) {
 		bool slash = it->name[strlen(it->name) - 1] != '/';
 		OWN(mem) char *name = xasprintf("%s%s", it->name, slash ? "/" : "");
+		OWN(beside) struct beside b = { 0 };
 		struct tar_entry e = entry_of(it);
-		struct archive_entry *h;
 
 		e.name = name;
-		h = tar_writer_header(&e);
-		add_xattrs(h, fd);
-		TRY(tar_writer_put(w, h));
+		read_xattrs(&b, fd);
+		TRY(put(w, &e, &b));
 	}
 	return pack_children(w, TAKE_FD(fd), it->name);
 }

@@ -10,7 +10,8 @@
 
 #define IN_BYTES (64 * 1024)
 
-struct tar_reader {
+struct reader {
+	struct tar_reader base;
 	struct tar_feed feed;
 	struct archive *archive;
 	struct archive_entry *entry;
@@ -55,27 +56,6 @@ void tar_feed_done(struct tar_feed *f)
 	free(f->buf);
 }
 
-struct err *tar_reader_new(struct source in, struct tar_reader **ret)
-{
-	OWN(tar_reader) struct tar_reader *r = xnew(struct tar_reader);
-
-	r->archive = archive_read_new();
-	archive_read_support_format_tar(r->archive);
-	archive_read_support_format_empty(r->archive);
-	TRY(tar_feed_open(&r->feed, in, r->archive));
-	*ret = TAKE(r);
-	return NULL;
-}
-
-void tar_reader_free(struct tar_reader *r)
-{
-	if (!r)
-		return;
-	archive_read_free(r->archive);
-	tar_feed_done(&r->feed);
-	free(r);
-}
-
 static enum tar_type type_of(struct archive_entry *e)
 {
 	if (archive_entry_hardlink(e))
@@ -116,8 +96,14 @@ static void fill_view(struct tar_entry *v, struct archive_entry *e)
 		v->link = archive_entry_symlink(e);
 }
 
-struct err *tar_reader_next(struct tar_reader *r, const struct tar_entry **ret)
+static struct reader *reader_of(struct tar_reader *r)
 {
+	return (struct reader *)r;
+}
+
+static struct err *next_entry(struct tar_reader *base, const struct tar_entry **ret)
+{
+	struct reader *r = reader_of(base);
 	int got = archive_read_next_header(r->archive, &r->entry);
 
 	if (got == ARCHIVE_EOF) {
@@ -130,13 +116,15 @@ struct err *tar_reader_next(struct tar_reader *r, const struct tar_entry **ret)
 	if (!r->view.name || (r->view.type == TAR_SYMLINK && !r->view.link))
 		return err_new(ERR_CORRUPT, "tar archive: an entry without a name");
 	archive_entry_xattr_reset(r->entry);
+	archive_entry_sparse_reset(r->entry);
 	*ret = &r->view;
 	return NULL;
 }
 
-struct err *tar_reader_block(struct tar_reader *r, const void **ret_data, size_t *ret_n,
-			     int64_t *ret_offset)
+static struct err *next_block(struct tar_reader *base, const void **ret_data, size_t *ret_n,
+			      int64_t *ret_offset)
 {
+	struct reader *r = reader_of(base);
 	la_int64_t offset = 0;
 	int got = archive_read_data_block(r->archive, ret_data, ret_n, &offset);
 
@@ -148,8 +136,57 @@ struct err *tar_reader_block(struct tar_reader *r, const void **ret_data, size_t
 	return NULL;
 }
 
-bool tar_reader_xattr(struct tar_reader *r, const char **ret_name, const void **ret_value,
-		      size_t *ret_n)
+static bool next_xattr(struct tar_reader *base, struct tar_xattr *ret)
 {
-	return archive_entry_xattr_next(r->entry, ret_name, ret_value, ret_n) == ARCHIVE_OK;
+	return archive_entry_xattr_next(reader_of(base)->entry, &ret->name, &ret->value,
+					&ret->len) == ARCHIVE_OK;
+}
+
+static bool next_range(struct tar_reader *base, struct tar_range *ret)
+{
+	la_int64_t offset, len;
+
+	if (archive_entry_sparse_next(reader_of(base)->entry, &offset, &len) != ARCHIVE_OK)
+		return false;
+	*ret = (struct tar_range) { .offset = offset, .len = len };
+	return true;
+}
+
+static void reader_free(struct tar_reader *base)
+{
+	struct reader *r = reader_of(base);
+
+	archive_read_free(r->archive);
+	tar_feed_done(&r->feed);
+	free(r);
+}
+
+struct err *tar_reader_new(struct source in, struct tar_reader **ret)
+{
+	static const struct tar_reader_ops ops = { .next = next_entry,
+						   .block = next_block,
+						   .xattr = next_xattr,
+						   .range = next_range,
+						   .free = reader_free };
+	struct reader *r = xnew(struct reader);
+	struct err *e;
+
+	r->base.ops = &ops;
+	r->archive = archive_read_new();
+	archive_read_support_format_tar(r->archive);
+	archive_read_support_format_empty(r->archive);
+	e = tar_feed_open(&r->feed, in, r->archive);
+	if (e)
+		reader_free(&r->base);
+	else
+		*ret = &r->base;
+	return e;
+}
+
+struct err *tar_extract(const struct tar_extract *x, struct tar_stats *ret)
+{
+	OWN(tar_reader) struct tar_reader *r = NULL;
+
+	TRY(tar_reader_new(x->in, &r));
+	return tar_extract_from(x, r, ret);
 }

@@ -3,7 +3,9 @@
 #define TAR_TAR_H
 
 /*
- * Tar archives, on libarchive: a reader, a writer, and the one safe extractor.
+ * Tar archives: a reader and a writer, on libarchive, and the one safe extractor and packer,
+ * which need no libarchive: they also read and write a stream of our own (tar/stream.h), by
+ * which small programs move trees.  tar_core_dep is what does without libarchive.
  *
  * Names in archives are foreign.  The extractor resolves each below a root
  * folder that it is given (openat2, RESOLVE_IN_ROOT): an absolute name, a
@@ -43,9 +45,42 @@ struct tar_entry {
 	int64_t size, mtime_ns;
 };
 
+/* A part of a file that holds data; the rest are holes. */
+struct tar_range {
+	int64_t offset, len;
+};
+
+struct tar_xattr {
+	const char *name;
+	const void *value;
+	size_t len;
+};
+
+/* What an entry has beside; borrowed. */
+struct tar_more {
+	const struct tar_xattr *xattrs;
+	size_t n_xattrs;
+	const struct tar_range *ranges; /* in order; none: there is no hole */
+	size_t n_ranges;
+};
+
 /* ---- reading ---- */
 
 struct tar_reader;
+
+struct tar_reader_ops {
+	struct err *(*next)(struct tar_reader *r, const struct tar_entry **ret);
+	struct err *(*block)(struct tar_reader *r, const void **ret_data, size_t *ret_n,
+			     int64_t *ret_offset);
+	bool (*xattr)(struct tar_reader *r, struct tar_xattr *ret);
+	bool (*range)(struct tar_reader *r, struct tar_range *ret);
+	void (*free)(struct tar_reader *r);
+};
+
+/* First member of each kind of reader. */
+struct tar_reader {
+	const struct tar_reader_ops *ops;
+};
 
 /** tar_reader_new() - read an uncompressed archive; an empty source is an empty archive */
 struct err *tar_reader_new(struct source in, struct tar_reader **ret) MUST_USE;
@@ -72,6 +107,9 @@ struct err *tar_reader_block(struct tar_reader *r, const void **ret_data, size_t
 /** tar_reader_xattr() - next extended attribute of the entry; false: no more; borrowed */
 bool tar_reader_xattr(struct tar_reader *r, const char **ret_name, const void **ret_value,
 		      size_t *ret_n);
+
+/** tar_reader_range() - next part of a sparse file that holds data; false: no more */
+bool tar_reader_range(struct tar_reader *r, struct tar_range *ret);
 
 struct tar_inflate;
 
@@ -121,6 +159,10 @@ struct tar_stats {
  */
 struct err *tar_extract(const struct tar_extract *x, struct tar_stats *ret) MUST_USE;
 
+/** tar_extract_from() - the same from a reader, borrowed; @x->in is not looked at */
+struct err *tar_extract_from(const struct tar_extract *x, struct tar_reader *r,
+			     struct tar_stats *ret) MUST_USE;
+
 /**
  * tar_clean_name() - a name of an archive relative to its root, "" for the root itself
  * "./a//b/../c" and "/a/c" are "a/c".
@@ -132,6 +174,30 @@ struct err *tar_clean_name(const char *name, struct str *ret) MUST_USE;
 
 struct tar_writer;
 
+struct tar_writer_ops {
+	struct err *(*put)(struct tar_writer *w, const struct tar_entry *e,
+			   const struct tar_more *more);
+	/* Data of an entry, in order; what is left out between them is zeros. */
+	struct err *(*block)(struct tar_writer *w, const void *data, size_t n, int64_t offset);
+	struct err *(*finish)(struct tar_writer *w);
+	void (*free)(struct tar_writer *w);
+};
+
+/* A file with several links that has been written under its first name. */
+struct tar_link {
+	dev_t dev;
+	ino_t ino;
+	char *name;
+};
+
+/* First member of each kind of writer; the rest of it is the packer's. */
+struct tar_writer {
+	const struct tar_writer_ops *ops;
+	int64_t at; /* of the data of the entry */
+	struct tar_link *links;
+	size_t n_links;
+};
+
 /** tar_writer_new() - write a pax archive to a blocking descriptor, borrowed */
 struct err *tar_writer_new(int fd, struct tar_writer **ret) MUST_USE;
 
@@ -142,8 +208,16 @@ DEFINE_OWN(tar_writer, tar_writer_free)
 /** tar_writer_entry() - begin an entry; TAR_FILE is followed by exactly size bytes of data */
 struct err *tar_writer_entry(struct tar_writer *w, const struct tar_entry *e) MUST_USE;
 
+/** tar_writer_put() - the same, with attributes and holes; @more may be NULL */
+struct err *tar_writer_put(struct tar_writer *w, const struct tar_entry *e,
+			   const struct tar_more *more) MUST_USE;
+
 /** tar_writer_data() - next piece of the entry's data */
 struct err *tar_writer_data(struct tar_writer *w, const void *data, size_t n) MUST_USE;
+
+/** tar_writer_block() - data of the entry at @offset, not before those written already */
+struct err *tar_writer_block(struct tar_writer *w, const void *data, size_t n,
+			     int64_t offset) MUST_USE;
 
 /** tar_writer_fd() - an entry with all that is in a regular file */
 struct err *tar_writer_fd(struct tar_writer *w, const struct tar_entry *e, int fd) MUST_USE;
@@ -160,5 +234,17 @@ struct err *tar_writer_finish(struct tar_writer *w) MUST_USE;
  * is filled up with zeros.  Sockets are left out.
  */
 struct err *tar_pack(struct tar_writer *w, int dir_fd, const char *base, const char *name) MUST_USE;
+
+/**
+ * tar_relay() - every entry of a reader to a writer, which is not finished
+ * @check: called before each entry; its error ends the relay; may be NULL
+ * Kinds that no file system here can hold are left out.
+ */
+struct err *tar_relay(struct tar_reader *r, struct tar_writer *w,
+		      struct err *(*check)(void *arg, const struct tar_entry *e),
+		      void *arg) MUST_USE;
+
+/** tar_keeps_xattr() - is it an attribute that is carried: user.*, security.capability? */
+bool tar_keeps_xattr(const char *name);
 
 #endif

@@ -6,15 +6,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tar/writer_int.h"
+#include "tar/tar.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
-#define COPY_BYTES (128 * 1024)
+struct writer {
+	struct tar_writer base;
+	struct archive *archive;
+	int fd;
+	int64_t at;
+	struct err *error; /* of the sink, kept while libarchive unwinds */
+};
+
+static struct writer *writer_of(struct tar_writer *w)
+{
+	return (struct writer *)w;
+}
 
 static la_ssize_t write_fd(struct archive *a, void *arg, const void *buf, size_t n)
 {
-	struct tar_writer *w = arg;
+	struct writer *w = arg;
 
 	w->error = fd_write_all(w->fd, buf, n);
 	if (w->error) {
@@ -24,7 +35,8 @@ static la_ssize_t write_fd(struct archive *a, void *arg, const void *buf, size_t
 	return (la_ssize_t)n;
 }
 
-struct err *tar_writer_error(struct tar_writer *w, const char *what)
+/* The sink's error if it had one, else libarchive's words. */
+static struct err *error_of(struct writer *w, const char *what)
 {
 	const char *text = archive_error_string(w->archive);
 
@@ -33,36 +45,7 @@ struct err *tar_writer_error(struct tar_writer *w, const char *what)
 	return err_new(ERR_INTERNAL, "write archive: %s: %s", what, text ? text : "?");
 }
 
-struct err *tar_writer_new(int fd, struct tar_writer **ret)
-{
-	OWN(tar_writer) struct tar_writer *w = xnew(struct tar_writer);
-
-	w->fd = fd;
-	w->archive = archive_write_new();
-	archive_write_set_format_pax_restricted(w->archive);
-	archive_write_set_options(w->archive, "xattrheader=SCHILY");
-	archive_write_set_bytes_in_last_block(w->archive, 1);
-	if (archive_write_open(w->archive, w, NULL, write_fd, NULL) != ARCHIVE_OK)
-		return tar_writer_error(w, "open");
-	*ret = TAKE(w);
-	return NULL;
-}
-
-void tar_writer_free(struct tar_writer *w)
-{
-	if (!w)
-		return;
-	/* Not finished: libarchive must not write an end marker. */
-	archive_write_fail(w->archive);
-	archive_write_free(w->archive);
-	err_free(w->error);
-	for (size_t i = 0; i < w->n_links; i++)
-		free(w->links[i].name);
-	free(w->links);
-	free(w);
-}
-
-struct archive_entry *tar_writer_header(const struct tar_entry *e)
+static struct archive_entry *header_of(const struct tar_entry *e)
 {
 	static const unsigned types[] = {
 		[TAR_FILE] = AE_IFREG,    [TAR_DIR] = AE_IFDIR,   [TAR_SYMLINK] = AE_IFLNK,
@@ -89,62 +72,94 @@ struct archive_entry *tar_writer_header(const struct tar_entry *e)
 	return h;
 }
 
-struct err *tar_writer_put(struct tar_writer *w, struct archive_entry *h)
+/* Holes of a large file are told to libarchive, so that neither side writes them out. */
+static void add_more(struct archive_entry *h, const struct tar_more *more)
 {
-	int r = archive_write_header(w->archive, h);
-	struct err *e = NULL;
+	for (size_t i = 0; i < more->n_xattrs; i++)
+		archive_entry_xattr_add_entry(h, more->xattrs[i].name, more->xattrs[i].value,
+					      more->xattrs[i].len);
+	for (size_t i = 0; i < more->n_ranges; i++)
+		archive_entry_sparse_add_entry(h, more->ranges[i].offset, more->ranges[i].len);
+}
 
-	if (r < ARCHIVE_WARN)
-		e = tar_writer_error(w, archive_entry_pathname(h));
+static struct err *put(struct tar_writer *base, const struct tar_entry *e,
+		       const struct tar_more *more)
+{
+	struct writer *w = writer_of(base);
+	struct archive_entry *h = header_of(e);
+	struct err *err = NULL;
+
+	if (more)
+		add_more(h, more);
+	w->at = 0;
+	if (archive_write_header(w->archive, h) < ARCHIVE_WARN)
+		err = error_of(w, archive_entry_pathname(h));
 	archive_entry_free(h);
-	return e;
+	return err;
 }
 
-struct err *tar_writer_entry(struct tar_writer *w, const struct tar_entry *e)
-{
-	return tar_writer_put(w, tar_writer_header(e));
-}
-
-struct err *tar_writer_data(struct tar_writer *w, const void *data, size_t n)
+static struct err *put_data(struct writer *w, const void *data, size_t n)
 {
 	/* What goes beyond the entry's size is dropped by libarchive. */
 	if (archive_write_data(w->archive, data, n) < 0)
-		return tar_writer_error(w, "data");
+		return error_of(w, "data");
+	w->at += (int64_t)n;
 	return NULL;
 }
 
-struct err *tar_writer_copy(struct tar_writer *w, int fd)
+static struct err *block(struct tar_writer *base, const void *data, size_t n, int64_t offset)
 {
-	OWN(mem) char *buf = xcalloc(COPY_BYTES, 1);
-	ssize_t n;
+	static const char zeros[16384];
+	struct writer *w = writer_of(base);
 
-	while ((n = read(fd, buf, COPY_BYTES)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(errno, "read");
-		TRY(tar_writer_data(w, buf, (size_t)n));
+	while (w->at < offset) {
+		int64_t left = offset - w->at;
+
+		TRY(put_data(w, zeros,
+			     left < (int64_t)sizeof(zeros) ? (size_t)left : sizeof(zeros)));
 	}
-	return NULL;
+	return put_data(w, data, n);
 }
 
-struct err *tar_writer_fd(struct tar_writer *w, const struct tar_entry *e, int fd)
+static struct err *finish(struct tar_writer *base)
 {
-	struct tar_entry own = *e;
-	struct stat st;
+	struct writer *w = writer_of(base);
 
-	if (fstat(fd, &st) < 0)
-		return err_sys(errno, "%s", e->name);
-	own.type = TAR_FILE;
-	own.size = st.st_size;
-	TRY(tar_writer_entry(w, &own));
-	TRY_MSG(tar_writer_copy(w, fd), "%s", e->name);
-	return NULL;
-}
-
-struct err *tar_writer_finish(struct tar_writer *w)
-{
 	if (archive_write_close(w->archive) != ARCHIVE_OK)
-		return tar_writer_error(w, "close");
+		return error_of(w, "close");
+	return NULL;
+}
+
+static void writer_free(struct tar_writer *base)
+{
+	struct writer *w = writer_of(base);
+
+	/* Not finished: libarchive must not write an end marker. */
+	archive_write_fail(w->archive);
+	archive_write_free(w->archive);
+	err_free(w->error);
+	free(w);
+}
+
+struct err *tar_writer_new(int fd, struct tar_writer **ret)
+{
+	static const struct tar_writer_ops ops = {
+		.put = put, .block = block, .finish = finish, .free = writer_free
+	};
+	struct writer *w = xnew(struct writer);
+
+	w->base.ops = &ops;
+	w->fd = fd;
+	w->archive = archive_write_new();
+	archive_write_set_format_pax_restricted(w->archive);
+	archive_write_set_options(w->archive, "xattrheader=SCHILY");
+	archive_write_set_bytes_in_last_block(w->archive, 1);
+	if (archive_write_open(w->archive, w, NULL, write_fd, NULL) != ARCHIVE_OK) {
+		struct err *e = error_of(w, "open");
+
+		writer_free(&w->base);
+		return e;
+	}
+	*ret = &w->base;
 	return NULL;
 }

@@ -55,6 +55,11 @@ void job_progress(struct job *j, const char *layer, const char *status, int64_t 
 	put_line(j, line);
 }
 
+void job_stat(struct job *j, const json_t *stat)
+{
+	put_line(j, json_pack("{s: O}", "stat", stat));
+}
+
 struct err *job_tmp(struct job *j, const char **ret)
 {
 	if (!j->tmp) {

@@ -65,6 +65,9 @@ void job_status(struct job *j, const char *id, const char *status);
 void job_progress(struct job *j, const char *layer, const char *status, int64_t current,
 		  int64_t total);
 
+/** job_stat() - {"stat":…}, before the data of a get; @stat: borrowed */
+void job_stat(struct job *j, const json_t *stat);
+
 /** job_spool() - copy a source to a new file in the job's folder, and digest it on the way */
 struct err *job_spool(struct job *j, struct source in, const char *name, char **ret_path,
 		      char *ret_digest, int64_t *ret_bytes) MUST_USE;

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "files/files.h"
 #include "image/commit.h"
 #include "sys/path.h"
 #include "sys/tree.h"
@@ -261,45 +262,14 @@ static struct err *enter_stopped(struct job *j, const json_t *rootfs, enum view_
 	return jail_drop_privileges();
 }
 
-/* ---- a running instance ---- */
-
-/* The root's own mount, without those over it, belongs to nobody's tree. */
-static struct err *clone_root(int *root_fd)
-{
-	int fd = (int)syscall(SYS_open_tree, *root_fd, "",
-			      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-
-	if (fd < 0)
-		return err_sys(errno, "clone the root's mount");
-	close(*root_fd);
-	*root_fd = fd;
-	return NULL;
-}
-
-static struct err *enter_running(pid_t pid, enum view_kind kind)
-{
-	OWN(mem) char *root_path = xasprintf("/proc/%d/root", pid);
-	OWN(mem) char *ns_path = xasprintf("/proc/%d/ns/mnt", pid);
-	OWN(fd) int root_fd = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	OWN(fd) int ns_fd = open(ns_path, O_RDONLY | O_CLOEXEC);
-
-	if (root_fd < 0 || ns_fd < 0)
-		return err_new(ERR_NOT_FOUND, "process %d is gone", pid);
-	if (setns(ns_fd, CLONE_NEWNS) < 0)
-		return err_sys(errno, "enter the mounts of process %d", pid);
-	if (kind == VIEW_NO_MOUNTS)
-		TRY(clone_root(&root_fd));
-	if (fchdir(root_fd) < 0 || chroot(".") < 0)
-		return err_sys(errno, "enter the root of process %d", pid);
-	return jail_drop_privileges();
-}
-
 struct err *view_enter(struct job *j, enum view_kind kind)
 {
 	const json_t *rootfs = json_object_get(j->args, "rootfs");
 	int64_t pid = jx_int(rootfs, "pid", 0);
 
-	if (pid > 0)
-		return enter_running((pid_t)pid, kind);
+	if (pid > 0) {
+		TRY(files_enter_process((pid_t)pid, kind == VIEW_NO_MOUNTS));
+		return jail_drop_privileges();
+	}
 	return enter_stopped(j, rootfs, kind);
 }

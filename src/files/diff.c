@@ -7,12 +7,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "files/files.h"
 #include "sys/path.h"
 #include "util/fd.h"
 #include "util/mem.h"
-#include "worker/files.h"
-#include "worker/jail.h"
-#include "worker/view.h"
 
 enum kind { MODIFIED, ADDED, DELETED }; /* Docker's numbers */
 
@@ -149,10 +147,8 @@ static struct err *walk(struct diff *d, int fd, const char *path, bool opaque, b
 	return e;
 }
 
-static void add_mount_points(const struct job *j, struct strv *ret)
+static void add_mount_points(const json_t *mounts, struct strv *ret)
 {
-	const json_t *mounts = json_object_get(j->args, "mounts");
-
 	for (size_t i = 0; i < json_array_size(mounts); i++)
 		strv_add(ret, jx_str(json_array_get(mounts, i), "target", ""));
 }
@@ -177,31 +173,18 @@ static json_t *sorted(const json_t *changes)
 	return a;
 }
 
-struct err *files_diff(struct job *j, const char *path, json_t **ret_done)
+struct err *files_diff(int lower_fd, int upper_fd, const json_t *mounts, json_t **ret)
 {
-	const json_t *rootfs = json_object_get(j->args, "rootfs");
 	OWN(json) json_t *changes = json_array();
-	OWN(strv) struct strv lowers = { 0 };
-	OWN(mem) char *target = NULL;
-	OWN(fd) int upper = -1;
-	OWN(fd) int lower = -1;
+	struct diff d = { .lower_fd = lower_fd, .changes = changes };
+	struct err *e = NULL;
 	bool unused;
 
-	(void)path;
-	TRY(view_tmp(j, &target));
-	TRY(jail_private_mounts());
-	jx_strv(rootfs, "lower", &lowers);
-	TRY(view_open_upper(rootfs, target, &upper));
-	TRY(view_mount_lowers(&lowers, target));
-	lower = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (lower < 0)
-		return err_sys(errno, "open image");
-	struct diff d = { .lower_fd = lower, .changes = changes };
-
-	add_mount_points(j, &d.mount_points);
-	if (upper >= 0)
-		TRY(walk(&d, TAKE_FD(upper), "", false, &unused));
+	add_mount_points(mounts, &d.mount_points);
+	if (upper_fd >= 0)
+		e = walk(&d, upper_fd, "", false, &unused);
 	strv_done(&d.mount_points);
-	*ret_done = json_pack("{s: o}", "changes", sorted(changes));
+	TRY(e);
+	*ret = sorted(changes);
 	return NULL;
 }
