@@ -42,7 +42,8 @@ static const struct opt rows[] = {
 	{ "schedule", 0, OPT_TEXT, "WHICH", "Who runs of those admitted (fcfs)",
 	  .choices = "fcfs rr srtf priority mlfq fair" },
 	{ "quantum", 0, OPT_DURATION, "TIME", "Time slice of rr and mlfq (100ms)" },
-	{ "overcommit", 0, OPT_TEXT, "cpu=N", "Admit N times the cpus that there are" },
+	{ "overcommit", 0, OPT_TEXT, "cpu=N",
+	  "Admit N times the cpus that there are (1; when they are sliced: no limit)" },
 	{ "placement", 0, OPT_TEXT, "WHICH", "Which machine an instance goes to (best-fit)",
 	  .choices = "first-fit best-fit worst-fit dot-product least-loaded" },
 	{ "max-wait", 0, OPT_DURATION, "TIME", "After it nothing passes a waiting job (never)" },
@@ -325,7 +326,8 @@ static struct err *config_read(struct simulation *s)
 					      "least-loaded" };
 	const struct args *a = s->args;
 	const char *place = args_text(a, "placement"), *over = args_text(a, "overcommit");
-	int64_t milli = 1000;
+	const char *schedule = args_text(a, "schedule");
+	int64_t milli = schedule && !streq(schedule, "fcfs") ? 1000000000 : 1000;
 
 	if (over && (strncmp(over, "cpu=", 4) || !strchr(over, '=')))
 		return err_new(ERR_INVALID, "--overcommit: cpu=N; only cpus can be shared");
@@ -336,7 +338,7 @@ static struct err *config_read(struct simulation *s)
 	s->config = (struct sim_config) {
 		.info = (enum sim_info)choice(infos, ARRAY_SIZE(infos), args_text(a, "info")),
 		.seq = streq(args_text(a, "events"), "seq"),
-		.schedule = args_text(a, "schedule"),
+		.schedule = schedule,
 		.quantum_ns = duration(a, "quantum", 100000000),
 		.overcommit = (double)milli / 1000,
 		.place = place ? (enum alloc_place)choice(places, ARRAY_SIZE(places), place)

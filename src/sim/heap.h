@@ -14,6 +14,7 @@
 enum event_kind {
 	EVENT_EXPIRES, /* a running job outlives its estimate */
 	EVENT_ENDS,
+	EVENT_SLICE, /* a slicer wants a pass; job: its number */
 };
 
 struct event {

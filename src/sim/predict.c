@@ -3,24 +3,33 @@
 
 #include <stdlib.h>
 
+#include "sched/estimate.h"
 #include "util/mem.h"
-
-/* The last two run times of a user; 0: none. */
-struct history {
-	int64_t last_ns, before_ns;
-};
 
 struct predict {
 	enum sim_info info;
-	struct history *users;
+	struct estimator *estimator;
 };
 
-struct predict *predict_new(enum sim_info info, uint32_t n_users)
+/* Whole seconds where run times are such. */
+static bool is_in_seconds(const struct sim_trace *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->jobs[i].run_ns % SIM_SECOND)
+			return false;
+	return true;
+}
+
+struct predict *predict_new(enum sim_info info, const struct sim_trace *t)
 {
 	struct predict *p = xnew(struct predict);
+	struct estimator_config c = { 0 };
 
 	p->info = info;
-	p->users = info == SIM_INFO_TSAFRIR ? xcalloc(n_users, sizeof(*p->users)) : NULL;
+	if (info != SIM_INFO_TSAFRIR)
+		return p;
+	c.unit_ns = is_in_seconds(t) ? SIM_SECOND : 1;
+	p->estimator = estimator_new(&c);
 	return p;
 }
 
@@ -28,51 +37,38 @@ void predict_free(struct predict *p)
 {
 	if (!p)
 		return;
-	free(p->users);
+	estimator_free(p->estimator);
 	free(p);
 }
 
-static int64_t mean_of_two(const struct predict *p, const struct sim_job *j)
+static struct estimate_of of(const struct sim_job *j)
 {
-	const struct history *h = &p->users[j->user];
-	int64_t mean;
-
-	if (!h->before_ns)
-		return j->est_ns;
-	mean = (h->last_ns + h->before_ns) / 2;
-	/* Whole seconds where run times are such. */
-	if (h->last_ns % SIM_SECOND == 0 && h->before_ns % SIM_SECOND == 0)
-		mean -= mean % SIM_SECOND;
-	return mean < j->est_ns ? mean : j->est_ns;
+	return (struct estimate_of) { .command = ESTIMATE_NOBODY, .user = j->user };
 }
 
 int64_t predict_run(struct predict *p, const struct sim_job *j)
 {
-	int64_t run = p->info == SIM_INFO_ACT       ? j->run_ns
-		      : p->info == SIM_INFO_TSAFRIR ? mean_of_two(p, j)
-						    : j->est_ns;
+	int64_t given = j->est_ns == SIM_NEVER ? 0 : j->est_ns;
 
-	return run == SIM_NEVER ? 0 : run;
+	switch (p->info) {
+	case SIM_INFO_ACT:
+		return j->run_ns;
+	case SIM_INFO_TSAFRIR:
+		return estimator_guess(p->estimator, ESTIMATE_TSAFRIR, of(j), given).ns;
+	case SIM_INFO_EST:
+	case SIM_INFO_COUNT:
+		break;
+	}
+	return given;
 }
 
 void predict_learn(struct predict *p, const struct sim_job *j)
 {
-	struct history *h;
-
-	if (p->info != SIM_INFO_TSAFRIR)
-		return;
-	h = &p->users[j->user];
-	h->before_ns = h->last_ns;
-	h->last_ns = j->run_ns;
+	if (p->estimator)
+		estimator_ended(p->estimator, of(j), j->run_ns);
 }
 
-int64_t predict_raise(const struct sim_job *j, int64_t first_ns, unsigned step)
+int64_t predict_raise(const struct sim_job *j, int64_t first_ns, int64_t ran_ns)
 {
-	static const int64_t minutes[] = { 1, 5, 15, 30, 60, 120, 300, 600, 1200, 3000, 6000 };
-	int64_t planned;
-
-	if (step >= ARRAY_SIZE(minutes))
-		return j->est_ns;
-	planned = first_ns + minutes[step] * 60 * SIM_SECOND;
-	return planned < j->est_ns ? planned : j->est_ns;
+	return estimate_raise(first_ns, ran_ns, j->est_ns == SIM_NEVER ? 0 : j->est_ns);
 }

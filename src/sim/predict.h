@@ -4,14 +4,14 @@
 
 /*
  * What a planner knows of run times: the user's estimate, the truth, or the mean of the user's
- * last two.
+ * last two, by sched/estimate.h.
  */
 
 #include "sim/run.h"
 
 struct predict;
 
-struct predict *predict_new(enum sim_info info, uint32_t n_users);
+struct predict *predict_new(enum sim_info info, const struct sim_trace *t);
 void predict_free(struct predict *p);
 DEFINE_OWN(predict, predict_free)
 
@@ -24,9 +24,9 @@ void predict_learn(struct predict *p, const struct sim_job *j);
 /**
  * predict_raise() - a running job outlives what was predicted
  * @first_ns: the prediction at submission
- * @step:     how often it was raised before
+ * @ran_ns:   how long it has run
  * Return: the next expectation, above what was, at most the estimate.
  */
-int64_t predict_raise(const struct sim_job *j, int64_t first_ns, unsigned step);
+int64_t predict_raise(const struct sim_job *j, int64_t first_ns, int64_t ran_ns);
 
 #endif

@@ -28,6 +28,7 @@ static void runner_done(struct runner *s)
 	predict_free(s->predict);
 	heap_done(&s->heap);
 	free(s->stints);
+	sliced_done(s);
 }
 
 static inline void own_runner_release(struct runner *s)
@@ -36,6 +37,29 @@ static inline void own_runner_release(struct runner *s)
 }
 
 /* ---- the machine ---- */
+
+/* Cpus are overcommitted, nothing else. */
+static struct amounts times_cpus(struct amounts a, double factor)
+{
+	double cpus = (double)a.v[RES_CPU] * factor;
+
+	a.v[RES_CPU] = cpus < (double)(INT64_MAX / 4) ? (int64_t)cpus : INT64_MAX / 4;
+	return a;
+}
+
+static void machine_set(struct runner *s)
+{
+	const struct sim_config *c = s->c;
+	OWN(mem) struct amounts *nodes = xcalloc(c->n_nodes + 1, sizeof(*nodes));
+	double factor = sliced_wanted(c) ? c->overcommit : 1;
+
+	for (size_t i = 0; i < c->n_nodes; i++)
+		nodes[i] = times_cpus(c->nodes[i], factor);
+	if (c->n_nodes)
+		alloc_nodes(s->a, nodes, c->n_nodes);
+	else
+		alloc_capacity(s->a, times_cpus(c->pool, factor));
+}
 
 static struct err *runner_init(struct runner *s)
 {
@@ -51,22 +75,17 @@ static struct err *runner_init(struct runner *s)
 	};
 
 	TRY(alloc_policy_check(c->policy));
-	if (c->overcommit > 1 || (c->schedule && strcmp(c->schedule, "fcfs") != 0))
-		return err_new(ERR_UNSUPPORTED, "time slicing is not simulated yet");
 	s->a = alloc_new(&conf);
-	if (c->n_nodes)
-		alloc_nodes(s->a, c->nodes, c->n_nodes);
-	else
-		alloc_capacity(s->a, c->pool);
-	s->predict = predict_new(c->info, s->t->n_users);
-	if (c->info == SIM_INFO_TSAFRIR || c->turn_ns)
+	machine_set(s);
+	s->predict = predict_new(c->info, s->t);
+	if (c->info == SIM_INFO_TSAFRIR || c->turn_ns || sliced_wanted(c))
 		s->stints = xcalloc(s->t->n, sizeof(*s->stints));
-	return NULL;
+	return sliced_wanted(c) ? sliced_init(s) : NULL;
 }
 
 /* ---- events ---- */
 
-static void record_slice(struct runner *s, uint32_t job, int64_t from_ns, int64_t to_ns)
+void run_record(struct runner *s, uint32_t job, int64_t from_ns, int64_t to_ns)
 {
 	struct sim_run *r = s->ret;
 
@@ -74,7 +93,7 @@ static void record_slice(struct runner *s, uint32_t job, int64_t from_ns, int64_
 		r->slices[r->n_slices++] = (struct sim_slice) { from_ns, to_ns, job };
 }
 
-static void arrive(struct runner *s)
+void run_arrive(struct runner *s)
 {
 	uint32_t i = (uint32_t)s->next++;
 	const struct sim_job *j = &s->t->jobs[i];
@@ -109,7 +128,7 @@ static void start_stint(struct runner *s, uint32_t i, uint32_t handle, int64_t n
 	st->from_ns = now_ns;
 	st->end = heap_add(&s->heap, now_ns + st->left_ns, EVENT_ENDS, i, handle);
 	if (s->c->info == SIM_INFO_TSAFRIR && st->first_ns > 0 && st->first_ns < j->run_ns &&
-	    !st->raised)
+	    !s->c->turn_ns)
 		heap_add(&s->heap, now_ns + st->first_ns, EVENT_EXPIRES, i, handle);
 }
 
@@ -118,6 +137,10 @@ static void start(struct runner *s, const struct alloc_start *d, int64_t now_ns)
 	uint32_t i = (uint32_t)d->tag;
 	struct sim_job *j = &s->t->jobs[i];
 
+	if (s->slicers) {
+		sliced_admit(s, i, d->handle, d->node, now_ns);
+		return;
+	}
 	if (s->stints) {
 		start_stint(s, i, d->handle, now_ns);
 		return;
@@ -132,14 +155,14 @@ static void oust(struct runner *s, uint32_t handle, int64_t now_ns)
 	uint32_t i = (uint32_t)alloc_tag(s->a, handle);
 	struct stint *st = &s->stints[i];
 
-	record_slice(s, i, st->from_ns, now_ns);
+	run_record(s, i, st->from_ns, now_ns);
 	st->left_ns -= now_ns - st->from_ns;
 	st->end = 0;
 	s->ret->result.preemptions++;
 	alloc_requeue(s->a, handle, now_ns);
 }
 
-static void pass(struct runner *s, int64_t now_ns)
+void run_pass(struct runner *s, int64_t now_ns)
 {
 	struct alloc_result r;
 	uint64_t waiting;
@@ -171,8 +194,10 @@ static void end_job(struct runner *s, const struct event *e)
 	struct sim_job *j = &s->t->jobs[e->job];
 
 	j->end_ns = e->at_ns;
-	record_slice(s, e->job, s->stints ? s->stints[e->job].from_ns : j->start_ns, e->at_ns);
+	run_record(s, e->job, s->stints ? s->stints[e->job].from_ns : j->start_ns, e->at_ns);
 	predict_learn(s->predict, j);
+	if (s->slicers)
+		sliced_leave(s, e->job, e->at_ns);
 	alloc_leave(s->a, e->handle);
 }
 
@@ -180,7 +205,7 @@ static void expire(struct runner *s, const struct event *e)
 {
 	struct stint *st = &s->stints[e->job];
 	const struct sim_job *j = &s->t->jobs[e->job];
-	int64_t planned = predict_raise(j, st->first_ns, st->raised++);
+	int64_t planned = predict_raise(j, st->first_ns, e->at_ns - j->start_ns);
 
 	alloc_replan(s->a, e->handle, planned);
 	if (planned < j->run_ns)
@@ -199,7 +224,9 @@ static void take_event(struct runner *s)
 
 	if (is_void(s, &e))
 		return;
-	if (event_kind(&e) == EVENT_EXPIRES)
+	if (event_kind(&e) == EVENT_SLICE)
+		sliced_dirty(s, e.job);
+	else if (event_kind(&e) == EVENT_EXPIRES)
 		expire(s, &e);
 	else
 		end_job(s, &e);
@@ -220,25 +247,27 @@ static void instant_batch(struct runner *s, int64_t now_ns)
 	while (has_event(s, now_ns))
 		take_event(s);
 	while (has_arrival(s, now_ns))
-		arrive(s);
-	pass(s, now_ns);
+		run_arrive(s);
+	run_pass(s, now_ns);
+	if (s->slicers)
+		sliced_pass(s, now_ns);
 }
 
 static void instant_seq(struct runner *s, int64_t now_ns)
 {
 	if (s->wake_ns == now_ns)
-		pass(s, now_ns);
+		run_pass(s, now_ns);
 	while (has_event(s, now_ns) && event_kind(&s->heap.v[0]) == EVENT_EXPIRES) {
 		take_event(s);
-		pass(s, now_ns);
+		run_pass(s, now_ns);
 	}
 	while (has_arrival(s, now_ns)) {
-		arrive(s);
-		pass(s, now_ns);
+		run_arrive(s);
+		run_pass(s, now_ns);
 	}
 	while (has_event(s, now_ns)) {
 		take_event(s);
-		pass(s, now_ns);
+		run_pass(s, now_ns);
 	}
 }
 

@@ -36,7 +36,7 @@ struct sim_config {
 	bool seq;
 	const char *schedule; /* NULL or "fcfs": to completion */
 	int64_t quantum_ns;   /* rr, mlfq */
-	double overcommit;    /* of cpus; at least 1 */
+	double overcommit;    /* of cpus; above 1: who runs of those admitted is @schedule's */
 	enum alloc_place place;
 	int64_t max_wait_ns, aging_ns, turn_ns; /* 0: none */
 	/* The machine: one pool when n_nodes is 0, else nodes that a job must fit into */
@@ -66,7 +66,8 @@ const char *sim_info_name(enum sim_info i);
 /**
  * sim_run() - run all jobs of @t to their end
  * @t:   start_ns and end_ns of its jobs are set
- * Return: NULL; ERR_INVALID for a policy that is none; ERR_UNSUPPORTED for time slicing; ERR_STATE
+ * Return: NULL; ERR_INVALID for a policy or schedule that is none, or
+ * what does not go together; ERR_STATE
  * when jobs are left that never start.
  */
 struct err *sim_run(struct sim_trace *t, const struct sim_config *c, struct sim_run *ret) MUST_USE;

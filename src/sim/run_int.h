@@ -3,6 +3,7 @@
 #define SIM_RUN_INT_H
 
 #include "sched/alloc.h"
+#include "sched/slice.h"
 #include "sim/heap.h"
 #include "sim/predict.h"
 #include "sim/run.h"
@@ -13,7 +14,18 @@ struct stint {
 	int64_t from_ns;  /* of this stint */
 	int64_t first_ns; /* prediction at submission */
 	uint64_t end;     /* order of its end event; others are void */
-	uint32_t raised;
+	double rate;      /* of its full speed; sliced runs only */
+	uint32_t handle, slicer,
+	    slice; /* in the allocator; which slicer, and there; sliced runs only */
+};
+
+/* Short-term scheduling of one node, or of the pool. */
+struct slicer {
+	struct slice *s;
+	int64_t wake_ns;
+	bool is_dirty;
+	uint32_t *members; /* jobs, when rates may change without a change of state */
+	uint32_t n, cap;
 };
 
 struct runner {
@@ -23,9 +35,38 @@ struct runner {
 	struct alloc *a;
 	struct predict *predict;
 	struct heap heap;
-	struct stint *stints; /* by job; NULL: jobs run through and estimates hold */
-	size_t next;          /* first job that has not arrived */
-	int64_t wake_ns;      /* 0: none */
+	struct stint *stints;   /* by job; NULL: jobs run through and estimates hold */
+	size_t next;            /* first job that has not arrived */
+	int64_t wake_ns;        /* 0: none */
+	struct slicer *slicers; /* NULL: what is admitted runs */
+	size_t n_slicers;
+	bool is_fair;    /* rates change */
+	uint32_t *dirty; /* slicers to pass, each once */
+	size_t n_dirty;
 };
+
+/* ---- run.c ---- */
+
+void run_record(struct runner *s, uint32_t job, int64_t from_ns, int64_t to_ns);
+void run_arrive(struct runner *s);
+void run_pass(struct runner *s, int64_t now_ns);
+
+/* ---- sliced.c: more is admitted than runs ---- */
+
+bool sliced_wanted(const struct sim_config *c);
+struct err *sliced_init(struct runner *s) MUST_USE;
+void sliced_done(struct runner *s);
+
+/** sliced_admit() - @job was admitted: it may run from now */
+void sliced_admit(struct runner *s, uint32_t job, uint32_t handle, uint32_t node, int64_t now_ns);
+
+/** sliced_leave() - @job has ended */
+void sliced_leave(struct runner *s, uint32_t job, int64_t now_ns);
+
+/** sliced_dirty() - slicer @i needs a pass */
+void sliced_dirty(struct runner *s, uint32_t i);
+
+/** sliced_pass() - who runs from now */
+void sliced_pass(struct runner *s, int64_t now_ns);
 
 #endif
