@@ -8,7 +8,8 @@
  *
  * At one instant, `batch` semantics: estimates that ran out, then what ends, then what arrives in
  * the order of the trace, then one pass.  `seq`: estimates that ran out, then arrivals, then ends,
- * one at a time with a pass after each; what is planned to have ended counts as free.
+ * one at a time with a pass after each arrival and end; what is planned to have ended counts as
+ * free.
  *
  * Context: pure computing; no clock, files or threads.
  */
