@@ -299,8 +299,14 @@ static void promote(struct alloc *a)
 		e->is_urgent = true;
 		queue_add(a, h);
 	}
+}
+
+/* When the next one has waited long enough; 0: never. */
+static int64_t next_due(struct alloc *a)
+{
 	while (a->n_due && !due_holds(a, &a->due[0]))
 		due_pop(a);
+	return a->n_due ? a->due[0].at_ns : 0;
 }
 
 void alloc_max_wait_set(struct alloc *a, int64_t max_wait_ns)
@@ -1098,7 +1104,7 @@ struct alloc_result alloc_pass(struct alloc *a, int64_t now_ns)
 		.n_starts = a->n_starts,
 		.ousted = a->ousted,
 		.n_ousted = a->n_ousted,
-		.wake_ns = a->n_due ? a->due[0].at_ns : 0,
+		.wake_ns = next_due(a),
 	};
 }
 

@@ -40,12 +40,14 @@
 
 struct alloc;
 
+/* Which node; ties: the first.  Best fit decreasing: `laf` over best fit, or a sorted batch. */
 enum alloc_place {
-	PLACE_FIRST_FIT,    /* the first node it fits on */
-	PLACE_BEST_FIT,     /* least left over: sum over resources of free/capacity after it */
+	PLACE_FIRST_FIT, /* the first node it fits on */
+	/* Amounts are measured in parts of the largest node's capacity of that resource. */
+	PLACE_BEST_FIT,     /* least left over: sum over resources of what is free after it */
 	PLACE_WORST_FIT,    /* most left over */
-	PLACE_DOT_PRODUCT,  /* largest sum of need/capacity * free/capacity */
-	PLACE_LEAST_LOADED, /* largest free/capacity of the scarcest resource after it */
+	PLACE_DOT_PRODUCT,  /* largest sum of need * free */
+	PLACE_LEAST_LOADED, /* largest part of its own scarcest resource free after it */
 	PLACE_COUNT,
 };
 

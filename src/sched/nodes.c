@@ -11,8 +11,9 @@ struct nodes {
 	size_t n, leaves; /* leaves: a power of two */
 	unsigned n_res;
 	enum alloc_place place;
-	int64_t *cap;  /* n * n_res */
-	int64_t *most; /* 2 * leaves * n_res; node i is at leaves + i */
+	int64_t largest[RES_COUNT]; /* capacity of any node: what amounts are measured by */
+	int64_t *cap;               /* n * n_res */
+	int64_t *most;              /* 2 * leaves * n_res; node i is at leaves + i */
 };
 
 static int64_t *at(const struct nodes *m, size_t i)
@@ -44,8 +45,12 @@ struct nodes *nodes_new(const struct amounts *caps, size_t n, unsigned n_res,
 	for (size_t i = 0; i < m->leaves; i++)
 		for (unsigned r = 0; r < n_res; r++)
 			at(m, m->leaves + i)[r] = i < n ? caps[i].v[r] : -1;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		memcpy(&m->cap[i * n_res], caps[i].v, n_res * sizeof(int64_t));
+		for (unsigned r = 0; r < n_res; r++)
+			if (caps[i].v[r] > m->largest[r])
+				m->largest[r] = caps[i].v[r];
+	}
 	for (size_t i = m->leaves; i-- > 1;)
 		pull(m, i);
 	return m;
@@ -68,11 +73,6 @@ size_t nodes_count(const struct nodes *m)
 const int64_t *nodes_left(const struct nodes *m, uint32_t node)
 {
 	return at(m, m->leaves + node);
-}
-
-const int64_t *nodes_cap(const struct nodes *m, uint32_t node)
-{
-	return &m->cap[node * m->n_res];
 }
 
 void nodes_take(struct nodes *m, uint32_t node, const int64_t *demand, int sign)
@@ -107,27 +107,30 @@ void nodes_most(const struct nodes *m, int64_t *ret)
 		ret[r] = at(m, 1)[r] > 0 ? at(m, 1)[r] : 0;
 }
 
-static double left_over(const struct nodes *m, const int64_t *d, const int64_t *left,
-			const int64_t *cap)
+/* Sum over resources of what would be left, in parts of the largest node. */
+static double left_over(const struct nodes *m, const int64_t *d, const int64_t *left)
 {
 	double sum = 0;
 
 	for (unsigned r = 0; r < m->n_res; r++)
-		if (cap[r] > 0)
-			sum += (double)(left[r] - d[r]) / (double)cap[r];
+		if (m->largest[r] > 0)
+			sum += (double)(left[r] - d[r]) / (double)m->largest[r];
 	return sum;
 }
 
-static double dot(const struct nodes *m, const int64_t *d, const int64_t *left, const int64_t *cap)
+static double dot(const struct nodes *m, const int64_t *d, const int64_t *left)
 {
 	double sum = 0;
 
-	for (unsigned r = 0; r < m->n_res; r++)
-		if (cap[r] > 0)
-			sum += (double)d[r] / (double)cap[r] * ((double)left[r] / (double)cap[r]);
+	for (unsigned r = 0; r < m->n_res; r++) {
+		double most = m->largest[r] > 0 ? (double)m->largest[r] : 1;
+
+		sum += (double)d[r] / most * ((double)left[r] / most);
+	}
 	return sum;
 }
 
+/* Of the node's own capacity. */
 static double scarcest(const struct nodes *m, const int64_t *d, const int64_t *left,
 		       const int64_t *cap)
 {
@@ -141,20 +144,24 @@ static double scarcest(const struct nodes *m, const int64_t *d, const int64_t *l
 	return least;
 }
 
-/* The node with the largest score; ties: the first. */
+/*
+ * The node with the largest score; ties: the first.
+ * Sources: D. Knuth, TAOCP 1, §2.5 (first, best, worst fit); R. Panigrahy, K. Talwar, L. Uyeda,
+ * U. Wieder, "Heuristics for vector bin packing", 2011 (dot product).
+ */
 static double score(const struct nodes *m, const int64_t *demand, size_t node)
 {
-	const int64_t *left = at(m, m->leaves + node), *cap = &m->cap[node * m->n_res];
+	const int64_t *left = at(m, m->leaves + node);
 
 	switch (m->place) {
 	case PLACE_BEST_FIT:
-		return -left_over(m, demand, left, cap);
+		return -left_over(m, demand, left);
 	case PLACE_WORST_FIT:
-		return left_over(m, demand, left, cap);
+		return left_over(m, demand, left);
 	case PLACE_DOT_PRODUCT:
-		return dot(m, demand, left, cap);
+		return dot(m, demand, left);
 	case PLACE_LEAST_LOADED:
-		return scarcest(m, demand, left, cap);
+		return scarcest(m, demand, left, &m->cap[node * m->n_res]);
 	case PLACE_FIRST_FIT:
 	case PLACE_COUNT:
 		break;

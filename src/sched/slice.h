@@ -31,6 +31,7 @@ struct slice_config {
 	int64_t cpu_milli;     /* what there is */
 	int64_t quantum_ns;    /* rr, mlfq (level 0); 0: 50 ms */
 	bool same_quantum;     /* mlfq: on every level; else doubled per level */
+	bool stays_alone;      /* mlfq: nobody waits, nobody sinks (Stallings' feedback) */
 	unsigned levels;       /* mlfq; 0: 8 */
 	int64_t boost_ns;      /* mlfq: all back to level 0 this often; 0: never */
 	int64_t aging_ns;      /* priority: ready this long is worth one step; 0: no aging */
