@@ -32,6 +32,10 @@ size() { run --rm --storage-opt size=32m busybox df -k / | awk 'END { exit !($(N
 check write_fails full --name aa --storage-opt size=32m busybox
 check privileged_too full --rm --privileged --storage-opt size=32m busybox
 check df_shows_the_limit size
+leaves() { h run --rm --network none --storage-opt size=32m -v /usr/bin/quota_of:/quota_of busybox sh -c 'touch /f; /quota_of --leave /f' 2>&1; }
+leaves | sed 's/^/# /'
+stays() { leaves | grep -Eq '(read|set) project'; }
+check no_way_out stays
 check no_disk_file test ! -e /q/h/instances/*/rw.img
 check host_not_full test $(df -k /q | awk 'END { print $(NF-2) }') -gt 250000
 check project_in_plan grep -q '"project"' $(ls -d /q/h/instances/*)/plan.json
@@ -124,4 +128,4 @@ def test_a_disk_limit_is_a_project_quota_where_there_is_one(kernel, rig, kind):
     script = INSIDE.replace('MKFS_HERE', ' '.join([shutil.which(MKFS[kind][0]), *MKFS[kind][1:]]))
     p = kernel.hostel('run', '--rm', '--vm', '--privileged', '-m', '768m', '--cpus', '2', 'rig', 'sh', '-c', script, timeout=900)
     checks = re.findall(r'^(ok|FAILED) (\w+)$', p.stdout, re.M)
-    assert len(checks) == 13 and all(r == 'ok' for r, _ in checks) and 'end' in p.out.splitlines(), p.stdout[-6000:] + p.err[-1000:]
+    assert len(checks) == 14 and all(r == 'ok' for r, _ in checks) and 'end' in p.out.splitlines(), p.stdout[-6000:] + p.err[-1000:]
