@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks that users make: isolation, names, several of one instance, and what is left after a crash."""
-import contextlib, os, re, socket, threading, time
+import contextlib, json, os, re, socket, threading, time
 
 import pytest
 
@@ -322,6 +322,33 @@ def test_modes_that_cannot_join(hosteld):
         assert r.returncode and words in r.err
     r = hosteld.docker('network', 'connect', 'host', 'm-none')
     assert r.returncode and 'host network' in r.err
+
+
+# ---- the command line ----
+
+def test_the_command_line(hosteld):
+    id = hosteld.ok('network', 'create', '--subnet', '10.231.9.0/24', '--gateway', '10.231.9.9', '--ip-range', '10.231.9.64/28',
+                    '--label', 'a=b', 'n1')
+    hosteld.ok('network', 'create', '--internal', 'n2')
+    listed = {n['Name']: n for n in json.loads(hosteld.ok('network', 'ls', '--format', 'json'))}
+    assert set(listed) == {'bridge', 'host', 'none', 'n1', 'n2'} and listed['n1']['Id'] == id and listed['n2']['Internal']
+    assert re.search(rf'^{id[:12]} +n1 +bridge +10.231.9.0/24 +no', hosteld.ok('network', 'ls'), re.M)
+    assert hosteld.ok('network', 'ls', '-q', '--filter', 'label=a=b') == id[:12]
+    assert hosteld.ok('network', 'ls', '--filter', 'name=n1', '--format', '{{.Name}} {{.Driver}}') == 'n1 bridge'
+    hosteld.ok('run', '-d', '--name', 'aa', '--network', 'n1', '--network', 'n2', '--network-alias', 'www', 'busybox', 'sleep', '1000')
+    hosteld.ok('run', '-d', '--name', 'bb', '--network', 'n1', '--ip', '10.231.9.200', 'busybox', 'sleep', '1000')
+    assert re.fullmatch(r'10\.231\.9\.(6[4-9]|7\d)', address(hosteld, 'aa', 'n1')) and address(hosteld, 'aa', 'n2')
+    assert address(hosteld, 'bb', 'n1') == '10.231.9.200' and reaches(hosteld, 'bb', 'www')
+    assert 'default via 10.231.9.9 ' in hosteld.ok('exec', 'bb', 'ip', 'route')
+    hosteld.ok('network', 'connect', '--alias', 'two', 'n2', 'bb')
+    assert reaches(hosteld, 'aa', 'two')
+    hosteld.ok('network', 'disconnect', 'n2', 'bb')
+    r = hosteld.hostel('network', 'rm', 'n1')
+    assert r.returncode == 1 and 'has active endpoints (name:"aa"' in r.err
+    assert json.loads(hosteld.ok('network', 'inspect', 'n1'))[0]['Name'] == 'n1' == json.loads(hosteld.ok('inspect', 'n1'))[0]['Name']
+    assert set(hosteld.ok('__complete', 'network', 'rm', 'n').split()) == {'none', 'n1', 'n2'}
+    hosteld.ok('rm', '-f', 'aa', 'bb')
+    assert set(hosteld.ok('network', 'prune').split()) == {'n1', 'n2'}
 
 
 # ---- after a crash ----

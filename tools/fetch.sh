@@ -5,10 +5,11 @@
 #   kernel      DIR/kernel.deb: Debian's cloud kernel of this release; prints its path
 #   docker      dockerd, containerd, runc and the docker CLI of this release; prints the folder of the programs
 #   docker-cli  the docker CLI of Debian sid (statically linked Go: runs here); prints its path
+#   compose     docker compose v2 of Debian sid (the same); prints the program's path
 #
 # What is there already is not fetched again.
 set -eu
-what=${1:?usage: fetch.sh kernel|docker|docker-cli DIR}
+what=${1:?usage: fetch.sh kernel|docker|docker-cli|compose DIR}
 dir=${2:?usage: fetch.sh kernel|docker|docker-cli DIR}
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
@@ -53,24 +54,32 @@ docker() {
 	mv "$tmp/root" "$dir/docker"
 }
 
-# The same mirror, another release, its own lists: nothing of the machine's apt changes.
-docker_cli() {
-	[ -x "$dir/docker-cli/usr/bin/docker" ] && return 0
+# from_sid PACKAGE: unpacked into DIR/PACKAGE.  The same mirror, another release, its own lists: nothing of the
+# machine's apt changes.
+from_sid() {
+	[ -d "$dir/$1/usr" ] && return 0
 	mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1)
 	key=$(ls /usr/share/keyrings/debian-archive-keyring.gpg)
 	mkdir -p "$tmp/lists/partial" "$tmp/cache/archives/partial" "$tmp/root"
 	echo "deb [signed-by=$key] $mirror sid main" > "$tmp/sources.list"
 	opts="-o Dir::Etc::SourceList=$tmp/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$tmp/lists -o Dir::Cache=$tmp/cache -o APT::Sandbox::User=root -o Acquire::Languages=none"
 	download $opts update
-	download $opts download docker-cli
-	dpkg-deb -x "$tmp"/docker-cli_*.deb "$tmp/root"
-	rm -rf "$dir/docker-cli"
-	mv "$tmp/root" "$dir/docker-cli"
+	download $opts download "$1"
+	dpkg-deb -x "$tmp/$1"_*.deb "$tmp/root"
+	rm -rf "${dir:?}/$1"
+	mv "$tmp/root" "$dir/$1"
 }
 
 case $what in
 kernel) kernel && echo "$dir/kernel.deb" ;;
 docker) docker && echo "$dir/docker/usr" ;;
-docker-cli) docker_cli && echo "$dir/docker-cli/usr/bin/docker" ;;
-*) die "nothing called $what; there are kernel, docker and docker-cli" ;;
+docker-cli) from_sid docker-cli && echo "$dir/docker-cli/usr/bin/docker" ;;
+compose)
+	from_sid docker-compose
+	for p in "$dir"/docker-compose/usr/libexec/docker/cli-plugins/docker-compose "$dir"/docker-compose/usr/bin/docker-compose; do
+		[ -x "$p" ] && echo "$p" && exit 0
+	done
+	die "Debian's docker-compose has no program where it is looked for"
+	;;
+*) die "nothing called $what; there are kernel, docker, docker-cli and compose" ;;
 esac

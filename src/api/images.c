@@ -83,9 +83,13 @@ static json_t *image_document(const struct engine_image *im)
 struct err *img_inspect(struct call *c)
 {
 	const struct engine_image *im;
+	json_t *doc;
 
 	TRY(engine_image_find(c->api->engine, call_param(c, "name"), &im));
-	call_json(c, 200, image_document(im));
+	doc = image_document(im);
+	/* No longer Docker's, but compose 1 ends without it when it makes a container anew. */
+	json_object_set(doc, "ContainerConfig", json_object_get(doc, "Config"));
+	call_json(c, 200, doc);
 	return NULL;
 }
 

@@ -51,6 +51,10 @@ static inline void own_reply_release(struct hostel_reply **slot)
 	hostel_reply_close(*slot);
 }
 
+/** cli_filters() - {"event":["start"],"label":["a=b"]} from --filter options; owned by the caller
+ */
+char *cli_filters(const struct args *a);
+
 /** cli_root() - the table of all commands */
 const struct command *cli_root(void);
 
@@ -65,15 +69,19 @@ extern const struct opt_table update_options;
 extern const struct opt_table simulate_options; /* simulate.c */
 extern const struct opt_table session_options;  /* run.c: -d, --detach-keys … */
 
+extern const struct opt_table network_create_options, network_connect_options,
+    network_disconnect_options, network_filter_options; /* network.c */
+
 /* What the rows of the command table call; each is found by its name in the file of its subject. */
 typedef struct err *command_fn(struct cli *c, const struct args *a);
 extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_console, cmd_stop,
     cmd_kill, cmd_restart, cmd_pause, cmd_unpause, cmd_rm, cmd_wait, cmd_rename, cmd_update,
     cmd_logs, cmd_cp, cmd_top, cmd_stats, cmd_inspect, cmd_diff, cmd_events, cmd_port, cmd_ps,
-    cmd_login, cmd_logout, cmd_pull, cmd_push, cmd_load, cmd_save, cmd_import, cmd_export, cmd_images, cmd_rmi, cmd_tag,
-    cmd_history, cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create,
-    cmd_vm_ls, cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_queue, cmd_resources,
-    cmd_accounting, cmd_simulate, cmd_info, cmd_version, cmd_config_show, cmd_completion,
-    cmd_complete, cmd_options;
+    cmd_login, cmd_logout, cmd_pull, cmd_push, cmd_load, cmd_save, cmd_import, cmd_export,
+    cmd_images, cmd_rmi, cmd_tag, cmd_history, cmd_network_create, cmd_network_ls, cmd_network_rm,
+    cmd_network_inspect, cmd_network_connect, cmd_network_disconnect, cmd_network_prune,
+    cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create, cmd_vm_ls,
+    cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_queue, cmd_resources, cmd_accounting,
+    cmd_simulate, cmd_info, cmd_version, cmd_config_show, cmd_completion, cmd_complete, cmd_options;
 
 #endif

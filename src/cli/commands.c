@@ -100,8 +100,8 @@ static const struct opt_table stats_options = OPT_TABLE(stats_rows);
 
 static const struct opt inspect_rows[] = {
 	{ "format", 'f', OPT_TEXT, "FORMAT", "json, or a template like '{{.State.Status}}'" },
-	{ "type", 0, OPT_TEXT, "KIND", "container, image or volume",
-	  .choices = "container image volume" },
+	{ "type", 0, OPT_TEXT, "KIND", "container, image, volume or network",
+	  .choices = "container image volume network" },
 };
 static const struct opt_table inspect_options = OPT_TABLE(inspect_rows);
 
@@ -175,6 +175,30 @@ static const struct command volume_subs[] = {
 	  .max_args = ANY, .what = WHAT_VOLUME, .run = cmd_volume_rm },
 	{ "inspect", "NAME...", "Everything about volumes", .min_args = 1, .max_args = ANY,
 	  .what = WHAT_VOLUME, .run = cmd_volume_inspect },
+};
+
+static const struct command network_subs[] = {
+	{ "create", "NAME", "Make a network: a bridge, apart from the others",
+	  .tables = { &network_create_options }, .min_args = 1, .max_args = 1,
+	  .run = cmd_network_create,
+	  .details = "Its members find each other by name. Options of the driver:\n"
+		     "com.docker.network.bridge.name, com.docker.network.driver.mtu,\n"
+		     "com.docker.network.bridge.enable_ip_masquerade." },
+	{ "ls", "", "List networks",
+	  .tables = { &network_filter_options, &format_options, &quiet_options },
+	  .run = cmd_network_ls },
+	{ "rm", "NAME...", "Remove networks on which nothing runs", .min_args = 1, .max_args = ANY,
+	  .what = WHAT_NETWORK, .run = cmd_network_rm },
+	{ "inspect", "NAME...", "Everything about networks", .tables = { &format_options },
+	  .min_args = 1, .max_args = ANY, .what = WHAT_NETWORK, .run = cmd_network_inspect },
+	{ "connect", "NETWORK NAME", "Let an instance join, at once if it runs",
+	  .tables = { &network_connect_options }, .min_args = 2, .max_args = 2,
+	  .what = WHAT_NETWORK, .run = cmd_network_connect },
+	{ "disconnect", "NETWORK NAME", "Let an instance leave, at once if it runs",
+	  .tables = { &network_disconnect_options }, .min_args = 2, .max_args = 2,
+	  .what = WHAT_NETWORK, .run = cmd_network_disconnect },
+	{ "prune", "", "Remove all networks on which nothing runs",
+	  .tables = { &network_filter_options }, .run = cmd_network_prune },
 };
 
 static const struct command vm_subs[] = {
@@ -262,7 +286,7 @@ static const struct command commands[] = {
 	  .stops_at_first = true, .what = WHAT_INSTANCE, .run = cmd_top },
 	{ "stats", "[NAME...]", "What it uses", LOOK, .tables = { &stats_options, &format_options },
 	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_stats },
-	{ "inspect", "NAME...", "Everything about an instance, image or volume", LOOK,
+	{ "inspect", "NAME...", "Everything about an instance, image, volume or network", LOOK,
 	  .tables = { &inspect_options }, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
 	  .run = cmd_inspect },
 	{ "diff", "NAME", "Files that it changed", LOOK, .tables = { &format_options },
@@ -318,6 +342,8 @@ static const struct command commands[] = {
 	      "an event\n"
 	      "log of hosteld. Or a synthetic load: poisson:rate=0.8,service=1,jobs=100000 or\n"
 	      "lublin:procs=256,jobs=10000. No hosteld and no rights are needed." },
+	{ "network", "COMMAND", "Networks", HOST, .subs = network_subs,
+	  .n_subs = ARRAY_SIZE(network_subs) },
 	{ "volume", "COMMAND", "Volumes", HOST, .subs = volume_subs,
 	  .n_subs = ARRAY_SIZE(volume_subs) },
 	{ "kernel", "COMMAND", "Kernels that image VMs boot", HOST, .subs = kernel_subs,

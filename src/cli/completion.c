@@ -77,6 +77,9 @@ static void offer_what(struct cli *c, enum opt_what what, const char *word)
 	case WHAT_VOLUME:
 		offer_names(c, "/volumes", "Volumes", "Name", word);
 		return;
+	case WHAT_NETWORK:
+		offer_names(c, "/networks", NULL, "Name", word);
+		return;
 	case WHAT_KERNEL:
 		offer_names(c, "/hostel/v1/kernels", NULL, "name", word);
 		return;

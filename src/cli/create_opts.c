@@ -170,6 +170,21 @@ static struct err *apply_add_host(json_t *doc, const char *value)
 	return NULL;
 }
 
+/* The first is its mode; further ones are joined too. */
+static struct err *apply_network(json_t *doc, const char *value)
+{
+	json_t *host = opt_member(doc, "HostConfig", false);
+	json_t *ends;
+
+	if (!json_object_get(host, "NetworkMode")) {
+		jx_set_str(host, "NetworkMode", value);
+		return NULL;
+	}
+	ends = opt_member(doc, "NetworkingConfig.EndpointsConfig", false);
+	json_object_set_new(ends, value, json_object());
+	return NULL;
+}
+
 /* ---- labels that the queue reads ---- */
 
 static struct err *apply_priority(json_t *doc, const char *value)
@@ -619,8 +634,11 @@ static const struct opt rows[] = {
 	{ "device-cgroup-rule", 0, OPT_LIST, "RULE", "Allow devices, \"c 1:3 rwm\"",
 	  H "DeviceCgroupRules" },
 	/* network */
-	{ "network", 0, OPT_TEXT, "MODE", "bridge, none, host, container:NAME", H "NetworkMode",
-	  .alias = "net" },
+	{ "network", 0, OPT_LIST, "MODE",
+	  "bridge, none, host, container:NAME, a network; several are joined",
+	  .apply = apply_network, .alias = "net", .what = WHAT_NETWORK },
+	{ "network-alias", 0, OPT_LIST, "NAME", "Another name on its network",
+	  "NetworkingConfig.EndpointsConfig.default.Aliases" },
 	{ "publish", 'p', OPT_LIST, "[IP:][HOST:]PORT[/udp]", "Publish a port",
 	  .apply = apply_publish },
 	{ "publish-all", 'P', OPT_FLAG, NULL, "Publish every exposed port", H "PublishAllPorts" },

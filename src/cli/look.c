@@ -58,6 +58,7 @@ static struct err *find_any(struct cli *c, const char *ref, const char *type, js
 		{ "container", "/containers/%s/json" },
 		{ "image", "/images/%s/json" },
 		{ "volume", "/volumes/%s" },
+		{ "network", "/networks/%s" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -70,7 +71,7 @@ static struct err *find_any(struct cli *c, const char *ref, const char *type, js
 			return e;
 		err_free(e);
 	}
-	return err_new(ERR_NOT_FOUND, "no instance, image or volume \"%s\"", ref);
+	return err_new(ERR_NOT_FOUND, "no instance, image, volume or network \"%s\"", ref);
 }
 
 struct err *cmd_inspect(struct cli *c, const struct args *a)
@@ -188,8 +189,7 @@ static void print_event(const json_t *ev)
 	printf("%s\n", first ? "" : ")");
 }
 
-/* {"event":["start"],"container":["web"]} from --filter options. */
-static char *filters_text(const struct args *a)
+char *cli_filters(const struct args *a)
 {
 	OWN(json) json_t *filters = json_object();
 
@@ -234,7 +234,7 @@ struct err *cmd_events(struct cli *c, const struct args *a)
 	OWN(reply) struct hostel_reply *r = NULL;
 	OWN(mem)
 	char *since = moment(args_text(a, "since")), *until = moment(args_text(a, "until"));
-	OWN(mem) char *filters = filters_text(a);
+	OWN(mem) char *filters = cli_filters(a);
 	OWN(mem)
 	char *path = cli_path("/events?since=%s&until=%s&filters=%s", since, until, filters);
 

@@ -31,7 +31,15 @@ enum opt_type {
 };
 
 /* What a value is, for completion. */
-enum opt_what { WHAT_NOTHING, WHAT_FILE, WHAT_INSTANCE, WHAT_IMAGE, WHAT_VOLUME, WHAT_KERNEL };
+enum opt_what {
+	WHAT_NOTHING,
+	WHAT_FILE,
+	WHAT_INSTANCE,
+	WHAT_IMAGE,
+	WHAT_VOLUME,
+	WHAT_NETWORK,
+	WHAT_KERNEL
+};
 
 struct opt {
 	const char *name;
