@@ -117,6 +117,17 @@ void call_send_job(struct call *c, const char *type, int fd);
 struct engine_done call_sent(struct call *c);
 
 /**
+ * call_with_sizes() - have a worker count what instances (@only: one; NULL: all) have written,
+ * then let @answer answer, or fail
+ * @sizes: {"instance id": bytes}, with @with_volumes {"volume/NAME": bytes} too
+ */
+struct err *call_with_sizes(struct call *c, struct instance *only, bool with_volumes,
+			    struct err *(*answer)(struct call *c, const json_t *sizes)) MUST_USE;
+
+/** call_add_sizes() - SizeRw and SizeRootFs of an instance into its document */
+void call_add_sizes(struct call *c, const struct instance_view *v, const json_t *sizes, json_t *j);
+
+/**
  * call_stream() - 200 at once and a stream of lines in call.stream
  * When the client goes: call.ticket and call.job are cancelled, call.stop runs, and the stream
  * is ended, at once or, if call.is_busy, by call_stream_end() in the completion.
@@ -131,6 +142,9 @@ void call_stream_end(struct call *c);
 
 /** volume_complete() - an empty object for each of a volume's members that is null; @v */
 json_t *volume_complete(json_t *v);
+
+/** image_summary() - an image as lists show it (images.c) */
+json_t *image_summary(const struct engine_image *im);
 
 /* ---- handlers ---- */
 

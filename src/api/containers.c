@@ -23,6 +23,7 @@ struct listing {
 	bool all;
 	int64_t limit, before_ns, since_ns, now_ns;
 	json_t *out;
+	const json_t *sizes; /* NULL: not asked for */
 };
 
 static bool name_matches(const void *thing, const char *value)
@@ -156,10 +157,8 @@ static bool list_one(void *arg, struct instance *i)
 	if (!is_listed(l, &v))
 		return true;
 	j = docker_summary(&v, &paths, l->now_ns);
-	if (call_flag(l->call, "size")) {
-		json_object_set_new(j, "SizeRw", json_integer(0));
-		json_object_set_new(j, "SizeRootFs", json_integer(0));
-	}
+	if (l->sizes)
+		call_add_sizes(l->call, &v, l->sizes, j);
 	json_array_append_new(l->out, j);
 	return l->limit <= 0 || (int64_t)json_array_size(l->out) < l->limit;
 }
@@ -197,10 +196,10 @@ static struct err *check_status(const struct docker_filters *f)
 	return NULL;
 }
 
-struct err *ctr_list(struct call *c)
+static struct err *list(struct call *c, const json_t *sizes)
 {
 	OWN(filters) struct docker_filters f = { 0 };
-	struct listing l = { .call = c, .now_ns = clock_wall_ns(), .out = NULL };
+	struct listing l = { .call = c, .now_ns = clock_wall_ns(), .sizes = sizes };
 
 	TRY(docker_filters_read(call_query(c, "filters"), list_filters, &f));
 	TRY(check_status(&f));
@@ -214,6 +213,11 @@ struct err *ctr_list(struct call *c)
 	engine_each(c->api->engine, list_one, &l);
 	call_json(c, 200, l.out);
 	return NULL;
+}
+
+struct err *ctr_list(struct call *c)
+{
+	return call_flag(c, "size") ? call_with_sizes(c, NULL, false, list) : list(c, NULL);
 }
 
 /* ---- create, inspect ---- */
@@ -281,7 +285,7 @@ struct err *ctr_create(struct call *c)
 	return NULL;
 }
 
-struct err *ctr_inspect(struct call *c)
+static struct err *inspect(struct call *c, const json_t *sizes)
 {
 	struct docker_paths paths = call_paths(c);
 	struct instance_view v;
@@ -291,12 +295,18 @@ struct err *ctr_inspect(struct call *c)
 	TRY(call_instance(c, &i));
 	v = instance_view(i);
 	j = docker_inspect(&v, &paths);
-	if (call_flag(c, "size")) {
-		json_object_set_new(j, "SizeRw", json_integer(0));
-		json_object_set_new(j, "SizeRootFs", json_integer(0));
-	}
+	if (sizes)
+		call_add_sizes(c, &v, sizes, j);
 	call_json(c, 200, j);
 	return NULL;
+}
+
+struct err *ctr_inspect(struct call *c)
+{
+	struct instance *i;
+
+	TRY(call_instance(c, &i));
+	return call_flag(c, "size") ? call_with_sizes(c, i, false, inspect) : inspect(c, NULL);
 }
 
 /* ---- verbs ---- */

@@ -620,6 +620,21 @@ struct err *engine_image_remove(struct engine *e, const char *ref, bool force, b
 	return NULL;
 }
 
+int64_t engine_images_collect(struct engine *e, json_t *out)
+{
+	return 0;
+}
+
+int64_t engine_layers_bytes(struct engine *e)
+{
+	return e->image.size_bytes;
+}
+
+json_t *engine_shared_bytes(struct engine *e)
+{
+	return json_object();
+}
+
 /* ---- jobs ---- */
 
 static void job_end(struct engine_job *j)
@@ -705,6 +720,14 @@ struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_
 	if (ret)
 		*ret = j;
 	return NULL;
+}
+
+struct err *engine_sizes(struct engine *e, struct instance *only, bool with_volumes,
+			 struct engine_done done, struct engine_job **ret)
+{
+	struct engine_job_io io = { .data_fd = -1 };
+
+	return begin(e, json_pack("{s:{}}", "sizes"), false, &io, done, ret);
 }
 
 void engine_job_cancel(struct engine_job *j)

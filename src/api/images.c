@@ -29,7 +29,7 @@ static json_t *labels_of(const struct engine_image *im)
 	return json_is_object(labels) ? json_incref((json_t *)(uintptr_t)labels) : json_object();
 }
 
-static json_t *image_summary(const struct engine_image *im)
+json_t *image_summary(const struct engine_image *im)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:i, s:o, s:i}", "Id", im->id, "ParentId",
 			 im->parent ? im->parent : "", "RepoTags", strings_or_empty(&im->tags),
@@ -101,28 +101,40 @@ static int64_t time_of(const json_t *entry)
 	return ns / 1000000000;
 }
 
+/* Bytes of the layer that an entry made; @at: layers seen so far, bottom first */
+static int64_t layer_of(const struct engine_image *im, const json_t *entry, size_t *at)
+{
+	if (jx_bool(entry, "empty_layer", false))
+		return 0;
+	return jx_int(json_array_get(im->layers, (*at)++), "size", 0);
+}
+
+static json_t *history_row(const struct engine_image *im, const json_t *h, bool newest,
+			   int64_t bytes)
+{
+	return json_pack("{s:s, s:I, s:s, s:o, s:I, s:s}", "Id", newest ? im->id : "<missing>",
+			 "Created", (json_int_t)time_of(h), "CreatedBy",
+			 jx_str(h, "created_by", ""), "Tags",
+			 newest ? strings_or_empty(&im->tags) : json_array(), "Size",
+			 (json_int_t)bytes, "Comment", jx_str(h, "comment", ""));
+}
+
 struct err *img_history(struct call *c)
 {
 	const struct engine_image *im;
-	const json_t *history;
-	json_t *out = json_array();
-	struct err *e = engine_image_find(c->api->engine, call_param(c, "name"), &im);
+	const json_t *history, *h;
+	size_t i, layer = 0;
+	json_t *out;
 
-	if (e) {
-		json_decref(out);
-		return e;
-	}
+	TRY(engine_image_find(c->api->engine, call_param(c, "name"), &im));
 	history = json_object_get(im->config, "history");
-	for (size_t i = json_array_size(history); i-- > 0;) {
-		const json_t *h = json_array_get(history, i);
+	out = json_array();
+	json_array_foreach(history, i, h)
+	{
 		bool newest = i + 1 == json_array_size(history);
+		json_t *row = history_row(im, h, newest, layer_of(im, h, &layer));
 
-		json_array_append_new(
-		    out, json_pack("{s:s, s:I, s:s, s:o, s:I, s:s}", "Id",
-				   newest ? im->id : "<missing>", "Created", (json_int_t)time_of(h),
-				   "CreatedBy", jx_str(h, "created_by", ""), "Tags",
-				   newest ? strings_or_empty(&im->tags) : json_array(), "Size",
-				   (json_int_t)0, "Comment", jx_str(h, "comment", "")));
+		json_array_insert_new(out, 0, row); /* newest first */
 	}
 	call_json(c, 200, out);
 	return NULL;
@@ -132,7 +144,7 @@ struct err *img_history(struct call *c)
 
 struct listing {
 	struct docker_filters filters;
-	bool all;
+	int64_t before_ns, since_ns; /* made then; 0: whenever */
 	json_t *out;
 };
 
@@ -154,8 +166,35 @@ static bool reference_matches(const void *thing, const char *value)
 	return false;
 }
 
-static bool is_listed(const struct docker_filters *f, const struct engine_image *im)
+static void own_listing_release(struct listing *l)
 {
+	docker_filters_done(&l->filters);
+}
+
+/* "before", "since": another image; "until": a time. */
+static struct err *read_times(struct call *c, struct listing *l)
+{
+	const char *before = docker_filter_first(&l->filters, "before");
+	const char *since = docker_filter_first(&l->filters, "since");
+	const char *until = docker_filter_first(&l->filters, "until");
+	const struct engine_image *im;
+
+	if (until)
+		TRY(docker_time_read(until, clock_wall_ns(), &l->before_ns));
+	if (before) {
+		TRY(engine_image_find(c->api->engine, before, &im));
+		l->before_ns = im->created_ns;
+	}
+	if (since) {
+		TRY(engine_image_find(c->api->engine, since, &im));
+		l->since_ns = im->created_ns;
+	}
+	return NULL;
+}
+
+static bool is_listed(const struct listing *l, const struct engine_image *im)
+{
+	const struct docker_filters *f = &l->filters;
 	const char *dangling = docker_filter_first(f, "dangling");
 	struct strmap labels = { 0 };
 	json_t *j = labels_of(im), *v;
@@ -169,6 +208,9 @@ static bool is_listed(const struct docker_filters *f, const struct engine_image 
 	strmap_done(&labels);
 	if (dangling && docker_bool(dangling) != (im->tags.n == 0))
 		return false;
+	if ((l->before_ns && im->created_ns >= l->before_ns) ||
+	    (l->since_ns && im->created_ns <= l->since_ns))
+		return false;
 	return match && docker_filter_match(f, "reference", reference_matches, im);
 }
 
@@ -176,7 +218,7 @@ static bool list_one(void *arg, const struct engine_image *im)
 {
 	struct listing *l = arg;
 
-	if (is_listed(&l->filters, im))
+	if (is_listed(l, im))
 		json_array_append_new(l->out, image_summary(im));
 	return true;
 }
@@ -185,11 +227,11 @@ struct err *img_list(struct call *c)
 {
 	static const char *const allowed[] = { "dangling", "label",     "label!", "before",
 					       "since",    "reference", "until",  NULL };
-	OWN(filters) struct docker_filters f = { 0 };
-	struct listing l;
+	OWN(listing) struct listing l = { 0 };
 
-	TRY(docker_filters_read(call_query(c, "filters"), allowed, &f));
-	l = (struct listing) { .filters = f, .all = call_flag(c, "all"), .out = json_array() };
+	TRY(docker_filters_read(call_query(c, "filters"), allowed, &l.filters));
+	TRY(read_times(c, &l));
+	l.out = json_array();
 	engine_each_image(c->api->engine, list_one, &l);
 	call_json(c, 200, l.out);
 	return NULL;
@@ -228,12 +270,16 @@ struct err *img_remove(struct call *c)
 }
 
 struct pruning {
-	struct docker_filters filters;
+	struct listing which;
 	bool only_dangling;
-	struct engine *engine;
 	struct strv ids;
-	int64_t bytes;
 };
+
+static void own_pruning_release(struct pruning *p)
+{
+	docker_filters_done(&p->which.filters);
+	strv_done(&p->ids);
+}
 
 static bool uses_image(void *arg, struct instance *i)
 {
@@ -249,49 +295,58 @@ static bool note_prunable(void *arg, const struct engine_image *im)
 {
 	struct pruning *p = arg;
 
-	if ((!p->only_dangling || im->tags.n == 0) && is_listed(&p->filters, im)) {
+	if ((!p->only_dangling || im->tags.n == 0) && is_listed(&p->which, im))
 		strv_add(&p->ids, im->id);
-		p->bytes += im->size_bytes;
-	}
 	return true;
 }
 
+static json_t *prune_images(struct engine *e, const struct strv *ids)
+{
+	OWN(strv) struct strv used = { 0 };
+	json_t *deleted = json_array();
+
+	engine_each(e, uses_image, &used);
+	for (size_t i = 0; i < ids->n; i++) {
+		OWN(json) json_t *out = NULL;
+
+		if (strv_has(&used, ids->v[i]))
+			continue;
+		err_free(engine_image_remove(e, ids->v[i], true, false, &out));
+		if (out)
+			json_array_extend(deleted, out);
+	}
+	return deleted;
+}
+
+/* What pulls left that failed goes with the first prune that is not choosy. */
 struct err *img_prune(struct call *c)
 {
 	static const char *const allowed[] = { "dangling", "until", "label", "label!", NULL };
-	OWN(filters) struct docker_filters f = { 0 };
-	OWN(strv) struct strv used = { 0 };
-	struct pruning p = { .only_dangling = true };
-	json_t *deleted;
+	OWN(pruning) struct pruning p = { .only_dangling = true };
+	struct docker_filters *f = &p.which.filters;
+	struct engine *e = c->api->engine;
 	const char *dangling;
+	int64_t bytes;
+	json_t *deleted;
 
-	TRY(docker_filters_read(call_query(c, "filters"), allowed, &f));
-	dangling = docker_filter_first(&f, "dangling");
+	TRY(docker_filters_read(call_query(c, "filters"), allowed, f));
+	TRY(read_times(c, &p.which));
+	dangling = docker_filter_first(f, "dangling");
 	p.only_dangling = !dangling || docker_bool(dangling);
 	/* dangling=false means: unused ones too. */
-	for (size_t i = 0; i < f.keys.n; i++)
-		if (streq(f.keys.v[i], "dangling"))
-			str_set(&f.keys.v[i], "-");
-	p.filters = f;
-	engine_each_image(c->api->engine, note_prunable, &p);
-	engine_each(c->api->engine, uses_image, &used);
-	deleted = json_array();
-	for (size_t i = 0; i < p.ids.n; i++) {
-		json_t *out = NULL;
-		struct err *e =
-		    strv_has(&used, p.ids.v[i])
-			? NULL
-			: engine_image_remove(c->api->engine, p.ids.v[i], true, false, &out);
-
-		if (out)
-			json_array_extend(deleted, out);
-		json_decref(out);
-		err_free(e);
-	}
-	strv_done(&p.ids);
-	call_json(c, 200,
-		  json_pack("{s:o, s:I}", "ImagesDeleted", deleted, "SpaceReclaimed",
-			    (json_int_t)p.bytes));
+	for (size_t i = 0; i < f->keys.n; i++)
+		if (streq(f->keys.v[i], "dangling"))
+			str_set(&f->keys.v[i], "-");
+	engine_each_image(e, note_prunable, &p);
+	bytes = engine_layers_bytes(e);
+	deleted = prune_images(e, &p.ids);
+	bytes -= engine_layers_bytes(e);
+	if (!docker_filter_first(f, "until") && !docker_filter_first(f, "label") &&
+	    !docker_filter_first(f, "label!"))
+		bytes += engine_images_collect(e, deleted);
+	call_json(
+	    c, 200,
+	    json_pack("{s:o, s:I}", "ImagesDeleted", deleted, "SpaceReclaimed", (json_int_t)bytes));
 	return NULL;
 }
 

@@ -222,22 +222,25 @@ struct err *sys_build_prune(struct call *c)
 
 struct usage {
 	struct call *call;
+	const json_t *sizes;
+	json_t *shared; /* of each image */
+	json_t *uses;   /* instances of each image, and "volume/NAME" */
 	json_t *images, *containers;
-	int64_t bytes;
 };
+
+static void count(json_t *uses, const char *key)
+{
+	json_object_set_new(uses, key, json_integer(jx_int(uses, key, 0) + 1));
+}
 
 static bool use_image(void *arg, const struct engine_image *im)
 {
 	struct usage *u = arg;
+	json_t *j = image_summary(im);
 
-	u->bytes += im->size_bytes;
-	json_array_append_new(
-	    u->images,
-	    json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:i, s:{}, s:i}", "Id", im->id, "ParentId",
-		      im->parent ? im->parent : "", "RepoTags", jx_from_strv(&im->tags),
-		      "RepoDigests", jx_from_strv(&im->digests), "Created",
-		      (json_int_t)(im->created_ns / 1000000000), "Size", (json_int_t)im->size_bytes,
-		      "SharedSize", 0, "Labels", "Containers", 0));
+	json_object_set_new(j, "SharedSize", json_integer(jx_int(u->shared, im->id, 0)));
+	json_object_set_new(j, "Containers", json_integer(jx_int(u->uses, im->id, 0)));
+	json_array_append_new(u->images, j);
 	return true;
 }
 
@@ -248,29 +251,58 @@ static bool use_instance(void *arg, struct instance *i)
 	struct docker_paths paths = call_paths(u->call);
 	json_t *j = docker_summary(&v, &paths, clock_wall_ns());
 
-	json_object_set_new(j, "SizeRw", json_integer(0));
-	json_object_set_new(j, "SizeRootFs", json_integer(0));
+	if (v.spec->image_id)
+		count(u->uses, v.spec->image_id);
+	for (size_t n = 0; n < v.spec->n_mounts; n++) {
+		const struct spec_mount *m = &v.spec->mounts[n];
+		OWN(mem) char *key = xasprintf("volume/%s", m->source ? m->source : "");
+
+		if (m->type == MOUNT_VOLUME)
+			count(u->uses, key);
+	}
+	call_add_sizes(u->call, &v, u->sizes, j);
 	json_array_append_new(u->containers, j);
 	return true;
 }
 
+static void use_volume(const struct usage *u, json_t *volume)
+{
+	OWN(mem) char *key = xasprintf("volume/%s", jx_str(volume, "Name", ""));
+
+	volume_complete(volume);
+	json_object_set_new(volume, "UsageData",
+			    json_pack("{s:I, s:I}", "Size", (json_int_t)jx_int(u->sizes, key, 0),
+				      "RefCount", (json_int_t)jx_int(u->uses, key, 0)));
+}
+
+static struct err *df(struct call *c, const json_t *sizes)
+{
+	struct engine *e = c->api->engine;
+	OWN(json) json_t *uses = json_object();
+	OWN(json) json_t *shared = engine_shared_bytes(e);
+	struct usage u = { .call = c,
+			   .sizes = sizes,
+			   .shared = shared,
+			   .uses = uses,
+			   .images = json_array(),
+			   .containers = json_array() };
+	json_t *volumes = engine_volumes(e);
+
+	engine_each(e, use_instance, &u);
+	engine_each_image(e, use_image, &u);
+	for (size_t i = 0; i < json_array_size(volumes); i++)
+		use_volume(&u, json_array_get(volumes, i));
+	call_json(c, 200,
+		  json_pack("{s:I, s:o, s:o, s:o, s:[]}", "LayersSize",
+			    (json_int_t)engine_layers_bytes(e), "Images", u.images, "Containers",
+			    u.containers, "Volumes", volumes ? volumes : json_array(),
+			    "BuildCache"));
+	return NULL;
+}
+
 struct err *sys_df(struct call *c)
 {
-	struct usage u = { .call = c, .images = json_array(), .containers = json_array() };
-	json_t *volumes = engine_volumes(c->api->engine);
-
-	engine_each_image(c->api->engine, use_image, &u);
-	engine_each(c->api->engine, use_instance, &u);
-	for (size_t i = 0; i < json_array_size(volumes); i++) {
-		volume_complete(json_array_get(volumes, i));
-		json_object_set_new(json_array_get(volumes, i), "UsageData",
-				    json_pack("{s:i, s:i}", "Size", -1, "RefCount", -1));
-	}
-	call_json(c, 200,
-		  json_pack("{s:I, s:o, s:o, s:o, s:[]}", "LayersSize", (json_int_t)u.bytes,
-			    "Images", u.images, "Containers", u.containers, "Volumes",
-			    volumes ? volumes : json_array(), "BuildCache"));
-	return NULL;
+	return call_with_sizes(c, NULL, true, df);
 }
 
 /* ---- events ---- */

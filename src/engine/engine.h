@@ -265,6 +265,7 @@ struct engine_image {
 	int64_t created_ns;
 	const json_t *config; /* OCI image config document; borrowed */
 	const char *parent;
+	const json_t *layers; /* bottom first, each with its "size" */
 };
 
 void engine_each_image(struct engine *e, bool (*fn)(void *arg, const struct engine_image *im),
@@ -276,6 +277,20 @@ struct err *engine_image_tag(struct engine *e, const char *ref, const char *new_
 /** engine_image_remove() - result: array of {"Untagged":…} and {"Deleted":…} */
 struct err *engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune,
 				json_t **ret) MUST_USE;
+
+/**
+ * engine_images_collect() - remove what no image has: blobs and layers of pulls that failed, which
+ * stay for the next one (a day at most when the daemon starts anew)
+ * @out: gets {"Deleted":"sha256:…"} for each
+ * Return: bytes; 0 while a pull or the like is under way.
+ */
+int64_t engine_images_collect(struct engine *e, json_t *out);
+
+/** engine_layers_bytes() - of the layers of all images, each counted once */
+int64_t engine_layers_bytes(struct engine *e);
+
+/** engine_shared_bytes() - {"image id": bytes of those layers that other images have too} */
+json_t *engine_shared_bytes(struct engine *e);
 
 /* ---- work done by hostel-image (docs/protocols.md, "Worker jobs") ---- */
 
@@ -304,6 +319,14 @@ void engine_job_cancel(struct engine_job *j);
 struct err *engine_files(struct engine *e, struct instance *i, const char *op, const char *path,
 			 const struct engine_job_io *io, struct engine_done done,
 			 struct engine_job **ret) MUST_USE;
+
+/**
+ * engine_sizes() - count what instances have written, and with @with_volumes what volumes hold
+ * @only: one instance; NULL: all of them
+ * @done: result {"sizes":{"instance id":bytes,"volume/NAME":bytes}}
+ */
+struct err *engine_sizes(struct engine *e, struct instance *only, bool with_volumes,
+			 struct engine_done done, struct engine_job **ret) MUST_USE;
 
 /* ---- volumes ---- */
 

@@ -639,6 +639,9 @@ struct err *images_load(struct engine *e) MUST_USE;
 void images_free(struct engine *e);
 /** images_sweep() - files of deleted images, unless a worker may need them: then after it */
 void images_sweep(struct engine *e);
+/** images_collect() - files that no image has and that are so old; Return: bytes
+ *  @out: gets {"Deleted":…} for each; NULL: not told */
+int64_t images_collect(struct engine *e, int64_t older_ns, json_t *out);
 struct image *image_by_ref(struct engine *e, const char *ref);
 struct image *image_by_id(struct engine *e, const char *id);
 struct err *image_config(struct engine *e, struct image *im, const json_t **ret) MUST_USE;

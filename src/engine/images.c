@@ -154,6 +154,16 @@ static struct err *put_ref(struct engine *e, const char *ref, const char *image,
 	return NULL;
 }
 
+/* The same image came by another manifest, with its layers packed otherwise. */
+static void doom_replaced(struct engine *e, const struct image *old, const json_t *doc)
+{
+	if (!old || streq(old->manifest, jx_str(doc, "manifest", "")))
+		return;
+	if (!e->doomed)
+		e->doomed = json_array();
+	json_array_append(e->doomed, old->doc);
+}
+
 struct err *image_enter(struct engine *e, const json_t *doc)
 {
 	const char *id = jx_str(doc, "id", NULL);
@@ -162,6 +172,7 @@ struct err *image_enter(struct engine *e, const json_t *doc)
 
 	if (!id)
 		return err_new(ERR_INTERNAL, "the worker named no image");
+	doom_replaced(e, image_by_id(e, id), doc);
 	TRY(store_begin(e->store));
 	TRY(store_put(e->store, STORE_IMAGE, id, NULL, doc));
 	engine_dirty(e);
@@ -289,6 +300,7 @@ static const struct engine_image *show(struct engine *e, struct image *im)
 	shown_done(e);
 	e->shown.id = im->id;
 	e->shown.manifest = im->manifest;
+	e->shown.layers = json_object_get(im->doc, "layers");
 	e->shown.size_bytes = jx_int(im->doc, "size", 0);
 	e->shown.created_ns = created_ns(im->doc);
 	err_free(image_config(e, im, &e->shown.config)); /* NULL when it is damaged */

@@ -20,6 +20,8 @@
 
 #define RESTARTED "withdrawn: hosteld was restarted while its client waited"
 
+#define COLLECT_NS (24 * 3600 * INT64_C(1000000000)) /* a failed pull is tried again by then */
+
 /* ---- boot id ---- */
 
 static struct err *boot_changed(struct engine *e, bool *ret)
@@ -310,6 +312,7 @@ struct err *recover_all(struct engine *e)
 	recover_each(e, rebooted);
 	e->at_boot = e->is_recovering = false;
 	networks_recover(e);
+	images_collect(e, COLLECT_NS, NULL);
 	if (e->trash.n)
 		trash_later(e);
 	return NULL;

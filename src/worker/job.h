@@ -80,6 +80,8 @@ struct err *job_pull(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_login(struct job *j, json_t **ret_done) MUST_USE;
 /** job_save() - save.c: docker-archive that is an OCI layout too */
 struct err *job_save(struct job *j, json_t **ret_done) MUST_USE;
+/** job_sizes() - sizes.c: how much there is in folders */
+struct err *job_sizes(struct job *j, json_t **ret_done) MUST_USE;
 /** job_load() - load.c: docker-archive, oci-archive */
 struct err *job_load(struct job *j, json_t **ret_done) MUST_USE;
 /** job_import() - import.c: an image of one layer */

@@ -7,6 +7,7 @@ static const struct job_type jobs[] = {
 	{ "login", job_login },
 	{ "load", job_load },
 	{ "save", job_save },
+	{ "sizes", job_sizes },
 	{ "import", job_import },
 	{ "files", job_files },
 	{ "remove-tree", job_remove_tree },

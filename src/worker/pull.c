@@ -107,7 +107,6 @@ static struct err *select_platform(struct pull *p, const json_t *j)
 			       "image %s is not made for this platform: no matching manifest for "
 			       "%s in the manifest list entries",
 			       p->shown, asked);
-	TRY(put_text(p, &p->manifest_text));
 	return registry_manifest(p->registry, d->digest, p->shown, &p->manifest_text,
 				 p->manifest_digest);
 }
