@@ -142,3 +142,11 @@ def test_a_disk_limit_holds_and_is_seen_inside(vms, kind):
     assert 24 << 10 < size <= 32 << 10, p.out
     assert 'No space left' in p.out or 'quota exceeded' in p.out
     assert 20 << 20 < written < 32 << 20
+
+
+def test_each_vm_has_a_disk_of_its_own_that_outlives_its_runs(vms):
+    vms.ok('run', '--vm', '--name', 'one', '-m', '256m', 'busybox', 'sh', '-c', 'cat /mine || echo a >/mine')
+    assert (vms.root / 'images/empty.ext4').exists()
+    assert vms.hostel('run', '--rm', '--vm', '-m', '256m', 'busybox', 'cat', '/mine').returncode == 1
+    vms.ok('start', '-a', 'one')
+    assert vms.ok('logs', 'one').splitlines()[-1] == 'a'

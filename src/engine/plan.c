@@ -277,6 +277,16 @@ static json_t *plan_lower(struct engine *e, const struct image *im)
 
 #define IMAGE_VM_DISK (INT64_C(10) << 30)
 
+/* What spares a VM's start and end some waits for the host's disk. */
+static void plan_vm_disk(const struct instance *i, json_t *j)
+{
+	OWN(mem) char *path = engine_path(i->e, "images/empty.ext4");
+
+	if (!i->spec->disk_bytes)
+		json_object_set_new(j, "disk_template", json_string(path));
+	json_object_set_new(j, "transient", json_boolean(i->spec->auto_remove));
+}
+
 /* Where writes go, and what holds them back: nothing, a project quota, or a disk of its own. */
 static struct err *plan_upper(const struct instance *i, json_t *j)
 {
@@ -288,6 +298,8 @@ static struct err *plan_upper(const struct instance *i, json_t *j)
 		json_object_set_new(j, "disk_bytes", json_integer(bytes));
 	if (bytes && !project) {
 		json_object_set_new(j, "disk", json_sprintf("%s/rw.img", i->state_dir));
+		if (is_vm)
+			plan_vm_disk(i, j);
 		return NULL;
 	}
 	json_object_set_new(j, "upper", json_sprintf("%s/rw/upper", i->state_dir));

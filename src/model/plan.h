@@ -25,6 +25,10 @@
  *	                                         "upper" and "work"), absent without a disk limit
  *	                                         (containers); always there for image VMs
  *	      "disk_bytes": 0,                   its size; with "project" the quota
+ *	      "disk_template": "/…/images/empty.ext4",   image VM: such a disk, to be copied; made
+ *	                                         when missing.  Only for the size that is usual
+ *	      "transient": false,                image VM: it goes with its end, so nothing of
+ *	                                         "disk" need outlive a crash of the host
  *	      "project": 268435457,              number that the upper's files are counted under: a
  *	                                         project quota in place of "disk"
  *	      "erofs": "/…/images/HEX.erofs",    image VM: read-only root

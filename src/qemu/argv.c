@@ -153,7 +153,7 @@ static void add_channels(struct view *v, struct strv *argv)
 struct disk {
 	const char *node;
 	int fd;
-	bool is_readonly;
+	bool is_readonly, is_transient;    /* transient: the guest's flushes are not waited for */
 	const char *format, *backing_node; /* NULL: none */
 	const char *serial;                /* NULL: none */
 	int boot_index;                    /* 0: not booted from */
@@ -167,8 +167,8 @@ static void add_blockdev(struct strv *argv, const struct disk *d)
 	add(argv, "-add-fd", "fd=%d,set=%d", d->fd, d->fd);
 	if (!strcmp(d->format, "raw")) {
 		add(argv, "-blockdev",
-		    "driver=file,node-name=%s,filename=/dev/fdset/%d,discard=unmap%s", d->node,
-		    d->fd, readonly);
+		    "driver=file,node-name=%s,filename=/dev/fdset/%d,discard=unmap%s%s", d->node,
+		    d->fd, readonly, d->is_transient ? ",cache.no-flush=on" : "");
 		return;
 	}
 	add(argv, "-blockdev",
@@ -198,7 +198,10 @@ static void add_image(struct view *v, struct strv *argv)
 	struct disk image = {
 		.node = "image", .format = "raw", .is_readonly = true, .serial = QEMU_SERIAL_IMAGE
 	};
-	struct disk rw = { .node = "rw", .format = "raw", .serial = QEMU_SERIAL_RW };
+	struct disk rw = { .node = "rw",
+			   .format = "raw",
+			   .is_transient = jx_bool(v->rootfs, "transient", false),
+			   .serial = QEMU_SERIAL_RW };
 
 	image.fd = next_file(v, jx_str(v->rootfs, "erofs", NULL), false, false);
 	rw.fd = is_readonly ? -1 : next_file(v, jx_str(v->rootfs, "disk", NULL), true, false);

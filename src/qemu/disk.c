@@ -151,6 +151,61 @@ static struct err *make_ext4(const char *tmp, const void *arg)
 	return run_tool(argv);
 }
 
+/* What is a hole in one file is a hole in the other. */
+static struct err *copy_sparse(int from, int to)
+{
+	off_t size = lseek(from, 0, SEEK_END), at = 0, end;
+
+	if (size < 0 || ftruncate(to, size) < 0)
+		return err_sys(errno, "size");
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		off_t out = at;
+
+		end = lseek(from, at, SEEK_HOLE);
+		while (at < end)
+			if (copy_file_range(from, &at, to, &out, (size_t)(end - at), 0) <= 0)
+				return err_sys(errno, "copy");
+	}
+	return errno == ENXIO ? NULL : err_sys(errno, "seek");
+}
+
+/* mke2fs takes 40 ms and waits for the host's disk four times; a copy takes 5 ms. */
+static struct err *copy_ext4(const char *tmp, const void *arg)
+{
+	OWN(fd) int from = open(arg, O_RDONLY | O_CLOEXEC);
+	OWN(fd) int to = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (from < 0)
+		return err_sys(errno, "open %s", (const char *)arg);
+	if (to < 0)
+		return err_sys(errno, "create %s", tmp);
+	return copy_sparse(from, to);
+}
+
+/* Made beside the disk, so that a killed start leaves nothing elsewhere; the next one does without.
+ */
+static void keep_template(const char *path, const char *template)
+{
+	OWN(mem) char *copy = xasprintf("%s.template", path);
+	OWN(err) struct err *e = make_once(copy, copy_ext4, path);
+	OWN(fd) int fd = e ? -1 : open(copy, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0 || rename(copy, template) < 0)
+		(void)unlink(copy);
+}
+
+static struct err *make_rw(const char *path, const char *template, int64_t bytes)
+{
+	if (access(path, F_OK) == 0)
+		return NULL;
+	if (template && access(template, F_OK) == 0)
+		return make_once(path, copy_ext4, template);
+	TRY(make_once(path, make_ext4, &bytes));
+	if (template)
+		keep_template(path, template);
+	return NULL;
+}
+
 static struct err *make_overlay(const char *tmp, const void *arg)
 {
 	const json_t *disk = arg;
@@ -211,8 +266,8 @@ struct err *qemu_disks_make(const json_t *plan)
 	json_t *disk;
 	size_t i;
 
-	if (rw && jx_str(rootfs, "erofs", NULL))
-		TRY_MSG(make_once(rw, make_ext4, &bytes), "make %s", rw);
+	if (rw && jx_str(rootfs, "erofs", NULL) && !jx_bool(rootfs, "readonly", false))
+		TRY_MSG(make_rw(rw, jx_str(rootfs, "disk_template", NULL), bytes), "make %s", rw);
 	if (vars && template)
 		TRY_MSG(make_once(vars, copy_vars, template), "make %s", vars);
 	json_array_foreach(disks, i, disk)
