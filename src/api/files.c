@@ -164,7 +164,7 @@ struct err *ctr_archive_put(struct call *c)
 {
 	OWN(fd) int ours = -1;
 	OWN(fd) int theirs = -1;
-	struct engine_job_io io = { 0 };
+	struct engine_job_io io = { .keep_kind = call_flag(c, "noOverwriteDirNonDir") };
 	struct instance *i;
 
 	TRY(require_path(c));

@@ -299,6 +299,8 @@ struct engine_job; /* ends with its completion; cancel kills the worker */
 struct engine_job_io {
 	int data_fd; /* becomes the worker's descriptor 3 (bulk data in or out); consumed; -1: none
 		      */
+	bool keep_kind; /* files, put: a folder is not replaced by something else, nor the reverse
+			 */
 	/* One progress message of the worker; borrowed */
 	void (*progress)(void *arg, const json_t *message);
 	void *arg;
@@ -313,8 +315,11 @@ struct err *engine_job_start(struct engine *e, json_t *job, const struct engine_
 void engine_job_cancel(struct engine_job *j);
 
 /**
- * engine_files() - a job on an instance's root file system: op "get" (tar of path to data_fd),
- * "put" (tar from data_fd into path), "stat", "diff", "export"
+ * engine_files() - a job on an instance's root file system: op "get" (tar of path to data_fd,
+ * after a progress message {"stat":…}), "put" (tar from data_fd into path), "stat", "diff",
+ * "export"
+ * @ret: for engine_job_cancel(), which kills; NULL in it for a VM's, which ends in order when its
+ *       data's other end is closed
  */
 struct err *engine_files(struct engine *e, struct instance *i, const char *op, const char *path,
 			 const struct engine_job_io *io, struct engine_done done,

@@ -170,6 +170,8 @@ struct err *engine_files(struct engine *e, struct instance *i, const char *op, c
 				i->spec->name, "path", jx_string(path ? path : "/"), "rootfs",
 				rootfs, "mounts", mounts_json(i));
 
+	if (io && io->keep_kind)
+		json_object_set_new(job, "noOverwriteDirNonDir", json_true());
 	if (ret)
 		*ret = NULL;
 	return is_vm ? vm_files(e, i, job, io ? io : &none, done)

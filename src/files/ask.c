@@ -165,6 +165,11 @@ void files_serve(const struct files_server *s)
 
 /* ---- the asking end ---- */
 
+static bool is_gone(const struct err *e)
+{
+	return e && (err_errno(e) == EPIPE || err_errno(e) == ECONNRESET);
+}
+
 static struct err *ended(void)
 {
 	return err_new(ERR_UNAVAILABLE, "the VM ended while its files were looked at");
@@ -196,11 +201,15 @@ static struct err *read_answer(const struct files_client *c, const char *key, js
 {
 	OWN(str) struct str body = { 0 };
 	int fd = c->fd;
+	struct err *e;
 	unsigned kind;
 
-	TRY(tar_stream_get(source_fd(&fd), &kind, &body));
-	if (!kind)
+	e = tar_stream_get(source_fd(&fd), &kind, &body);
+	if (is_gone(e) || (!e && !kind)) {
+		err_free(e);
 		return ended();
+	}
+	TRY(e);
 	if (kind != TAR_TEXT)
 		return err_new(ERR_CORRUPT, "hostel-guest did not answer the question");
 	return parse_answer(body.buf, body.len, key, ret);
@@ -275,16 +284,12 @@ static struct err *take_tree(const struct files_client *c, char *base)
 static struct err *write_unanswered(void *arg, const void *data, size_t n)
 {
 	const int *fd = arg;
-	struct err *e;
+	struct err *e = is_readable(*fd) ? NULL : fd_write_all(*fd, data, n);
 
-	if (is_readable(*fd))
-		return err_new(ERR_EXISTS, ANSWERED);
-	e = fd_write_all(*fd, data, n);
-	if (e && (err_errno(e) == EPIPE || err_errno(e) == ECONNRESET)) {
-		err_free(e);
-		return ended();
-	}
-	return e;
+	if (!is_readable(*fd) && !is_gone(e))
+		return e;
+	err_free(e);
+	return err_new(ERR_EXISTS, ANSWERED); /* or gone: reading tells which */
 }
 
 static struct err *give_tree(const struct files_client *c)
@@ -324,7 +329,7 @@ struct err *files_ask(const struct files_client *c, json_t **ret)
 	struct tar_sink out = tar_sink_fd(&fd);
 	struct err *e = put_text(&out, c->request);
 
-	if (e && (err_errno(e) == EPIPE || err_errno(e) == ECONNRESET)) {
+	if (is_gone(e)) {
 		err_free(e);
 		return ended();
 	}
