@@ -362,7 +362,7 @@ static int64_t end_of(const struct alloc_entry *e)
 
 static bool keeps_ends(const struct alloc *a)
 {
-	return a->fill->needs_ends || a->conf.seq;
+	return a->fill->needs_ends || a->conf.seq || a->conf.turn_ns;
 }
 
 static void running_add(struct alloc *a, uint32_t h)
@@ -1078,6 +1078,42 @@ static void start_aside(struct alloc *a)
 	a->n_rank = 0;
 }
 
+/* Those that had their turn while others wait; and when the next one will have had it. */
+struct turns {
+	struct alloc *a;
+	int64_t next_ns;
+};
+
+static void one_turn(void *arg, uint32_t h)
+{
+	struct turns *t = arg;
+	struct alloc *a = t->a;
+	struct alloc_entry *e = entry(a, h);
+	int64_t over = e->start_ns + a->conf.turn_ns;
+
+	if (e->is_ousted)
+		return;
+	if (over > a->now_ns) {
+		t->next_ns = !t->next_ns || over < t->next_ns ? over : t->next_ns;
+		return;
+	}
+	e->is_ousted = true;
+	if (a->n_ousted == a->cap_ousted) {
+		a->cap_ousted = a->cap_ousted * 2 + 16;
+		a->ousted = xrealloc(a->ousted, a->cap_ousted, sizeof(uint32_t));
+	}
+	a->ousted[a->n_ousted++] = h;
+}
+
+static int64_t oust(struct alloc *a)
+{
+	struct turns t = { .a = a };
+
+	if (a->conf.turn_ns && a->order->has_turns && a->head != ALLOC_NONE)
+		tree_each_fit(a, a->ends, NULL, one_turn, &t);
+	return t.next_ns;
+}
+
 static void ready(struct alloc *a, int64_t now_ns)
 {
 	a->now_ns = now_ns;
@@ -1090,8 +1126,15 @@ static void ready(struct alloc *a, int64_t now_ns)
 		tree_sum_until(a, a->ends, now_ns, a->soon);
 }
 
+static int64_t sooner(int64_t x, int64_t y)
+{
+	return !x || (y && y < x) ? y : x;
+}
+
 struct alloc_result alloc_pass(struct alloc *a, int64_t now_ns)
 {
+	int64_t turn;
+
 	ready(a, now_ns);
 	promote(a);
 	a->head = start_heads(a);
@@ -1099,12 +1142,13 @@ struct alloc_result alloc_pass(struct alloc *a, int64_t now_ns)
 		a->fill->rest(a, a->head);
 	if (a->aside != ALLOC_NONE)
 		start_aside(a);
+	turn = oust(a);
 	return (struct alloc_result) {
 		.starts = a->starts,
 		.n_starts = a->n_starts,
 		.ousted = a->ousted,
 		.n_ousted = a->n_ousted,
-		.wake_ns = next_due(a),
+		.wake_ns = sooner(next_due(a), turn),
 	};
 }
 

@@ -99,6 +99,7 @@ struct alloc_order {
 	enum order_kind kind;
 	bool can_pass_for_ever; /* without a max-wait */
 	bool by_label;          /* GROUPED: labels, not users */
+	bool has_turns;         /* heeds alloc_config.turn_ns */
 	int64_t (*key)(const struct alloc *a, const struct alloc_entry *e, int64_t now_ns);
 	int64_t (*group_key)(const struct alloc *a, const struct party *g); /* GROUPED */
 };

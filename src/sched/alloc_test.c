@@ -191,6 +191,43 @@ static void rr_serves_users_in_a_circle(void **state)
 	assert_string_equal(got.buf, "abcaba");
 }
 
+/* Silberschatz 10e 5.3.3 as allocations: 24 3 3, a turn of 4 while others wait. */
+static void rr_with_a_turn_is_the_textbooks_round_robin(void **state)
+{
+	struct alloc_config conf = { .policy = "rr", .resources = 1, .turn_ns = 4 };
+	OWN(alloc) struct alloc *a = alloc_new(&conf);
+	int64_t left[] = { 24, 3, 3 }, finish[3] = { 0 };
+	uint32_t on = ALLOC_NONE;
+	size_t who = 0;
+
+	alloc_capacity(a, (struct amounts) { .v = { 1000 } });
+	for (uint32_t i = 0; i < 3; i++)
+		alloc_arrive(a, &(struct alloc_job) { .tag = i, .label = i, .demand.v = { 1000 } });
+	for (int64_t now = 0; now <= 30; now++) {
+		struct alloc_result res;
+
+		if (on != ALLOC_NONE && !--left[who]) {
+			alloc_leave(a, on);
+			finish[who] = now;
+			on = ALLOC_NONE;
+		}
+		res = alloc_pass(a, now);
+		if (res.n_ousted) {
+			assert_int_equal(res.n_ousted, 1);
+			assert_int_equal(res.ousted[0], on);
+			alloc_requeue(a, on, now);
+			res = alloc_pass(a, now);
+		}
+		if (res.n_starts) {
+			on = res.starts[0].handle;
+			who = res.starts[0].tag;
+		}
+	}
+	assert_int_equal(finish[0], 30);
+	assert_int_equal(finish[1], 7);
+	assert_int_equal(finish[2], 10);
+}
+
 /* ---- placement ---- */
 
 struct placing {
@@ -941,6 +978,7 @@ int main(void)
 		cmocka_unit_test(drf_gives_three_and_two_tasks_as_in_its_paper),
 		cmocka_unit_test(drf_gives_by_weight),
 		cmocka_unit_test(rr_serves_users_in_a_circle),
+		cmocka_unit_test(rr_with_a_turn_is_the_textbooks_round_robin),
 		cmocka_unit_test(placements_come_out_as_printed),
 		cmocka_unit_test(dot_product_follows_the_shape_of_the_need),
 		cmocka_unit_test(max_wait_ends_every_starvation),

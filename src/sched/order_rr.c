@@ -23,5 +23,6 @@ const struct alloc_order alloc_order_rr = {
 	.help = "round robin over users or labels",
 	.kind = ORDER_GROUPED,
 	.by_label = true,
+	.has_turns = true,
 	.group_key = group_key,
 };
