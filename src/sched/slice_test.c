@@ -246,10 +246,228 @@ static void textbook_cases_come_out_as_printed(void **state)
 		run_textbook(&textbooks[i]);
 }
 
+static struct slice *machine(const char *policy, int64_t cpus, struct slice_config conf)
+{
+	struct slice *s = slice_new();
+
+	conf.policy = policy;
+	conf.cpu_milli = cpus * 1000;
+	assert_ok(slice_configure(s, &conf));
+	return s;
+}
+
+/* Passes whenever one is asked for, until @until; nobody ends. */
+static void idle_along(struct slice *s, int64_t until)
+{
+	int64_t now = 0;
+
+	while (now <= until) {
+		struct slice_result r = slice_pass(s, now);
+
+		assert_true(!r.wake_ns || r.wake_ns > now);
+		if (!r.wake_ns)
+			return;
+		now = r.wake_ns;
+	}
+}
+
+/* The case of the issue: eight of one cpu each on two cpus. */
+static void rr_gives_eight_on_two_cpus_an_eighth_each(void **state)
+{
+	OWN(slice)
+	struct slice *s =
+	    machine("rr", 2, (struct slice_config) { .quantum_ns = 100, .suspends_at_once = true });
+	uint32_t h[8];
+
+	for (int i = 0; i < 8; i++)
+		h[i] = slice_admit(s, &(struct slice_job) { .cpu_milli = 1000 }, 0);
+	idle_along(s, 60000);
+	for (int i = 0; i < 8; i++) {
+		int64_t ran = slice_ran_ns(s, h[i], 60000);
+
+		assert_true(ran >= 15000 - 100 && ran <= 15000 + 100);
+	}
+}
+
+/* Small ones may run past it, but never in its place. */
+static void a_wide_gang_gets_its_turn_among_small_ones(void **state)
+{
+	OWN(slice)
+	struct slice *s =
+	    machine("rr", 4, (struct slice_config) { .quantum_ns = 10, .suspends_at_once = true });
+	uint32_t wide;
+
+	for (int i = 0; i < 6; i++)
+		slice_admit(s, &(struct slice_job) { .cpu_milli = 1000 }, 0);
+	wide = slice_admit(s, &(struct slice_job) { .cpu_milli = 4000 }, 0);
+	idle_along(s, 10000);
+	/* A round is at most two slots of small ones and one of its own. */
+	assert_true(slice_ran_ns(s, wide, 10000) >= 10000 / 3 - 10);
+}
+
+static void cpus_of_what_is_suspended_are_free_only_when_it_is(void **state)
+{
+	OWN(slice) struct slice *s = machine("priority", 1, (struct slice_config) { 0 });
+	uint32_t low, high;
+	struct slice_result r;
+
+	low = slice_admit(s, &(struct slice_job) { .cpu_milli = 1000 }, 0);
+	assert_int_equal(slice_pass(s, 0).n, 1);
+	high = slice_admit(s, &(struct slice_job) { .cpu_milli = 1000, .priority = 1 }, 5);
+	r = slice_pass(s, 5);
+	assert_int_equal(r.n, 1);
+	assert_true(r.changes[0].handle == low && !r.changes[0].run);
+	assert_false(slice_is_running(s, high));
+	assert_int_equal(slice_pass(s, 6).n, 0);
+	slice_suspended(s, low, 7);
+	r = slice_pass(s, 7);
+	assert_int_equal(r.n, 1);
+	assert_true(r.changes[0].handle == high && r.changes[0].run);
+	assert_int_equal(slice_ran_ns(s, low, 100), 5);
+	slice_leave(s, high, 9);
+	r = slice_pass(s, 9);
+	assert_true(r.n == 1 && r.changes[0].handle == low && r.changes[0].run);
+}
+
+/* Guarantees: who would starve without it runs with it. */
+static void aging_and_boosts_end_starvation(void **state)
+{
+	static const struct {
+		const char *policy;
+		struct slice_config conf;
+		bool runs;
+	} cases[] = {
+		{ "priority", { 0 }, false },
+		{ "priority", { .aging_ns = 50 }, true },
+		{ "mlfq", { .levels = 2 }, false },
+		{ "mlfq", { .levels = 2, .boost_ns = 500 }, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct slice_config conf = cases[i].conf;
+		OWN(slice) struct slice *s = NULL;
+		uint32_t weak, strong = 0;
+		int64_t now = 0;
+
+		conf.quantum_ns = 10;
+		conf.suspends_at_once = true;
+		s = machine(cases[i].policy, 1, conf);
+		weak = slice_admit(s, &(struct slice_job) { .cpu_milli = 1000 }, 0);
+		slice_pass(s, 0);
+		slice_pass(s, 15); /* it has sunk to the last level */
+		/* A stream of important short ones, one at a time, never ending. */
+		for (now = 15; now < 3000; now += 5) {
+			if (now > 15)
+				slice_leave(s, strong, now);
+			strong = slice_admit(
+			    s, &(struct slice_job) { .cpu_milli = 1000, .priority = 3 }, now);
+			slice_pass(s, now);
+		}
+		if ((slice_ran_ns(s, weak, now) > 45) != cases[i].runs)
+			fail_msg("%s, case %zu: ran %lld", cases[i].policy, i,
+				 (long long)slice_ran_ns(s, weak, now));
+	}
+}
+
+static void fair_shares_by_weight_and_nobody_gets_more_than_he_can_use(void **state)
+{
+	OWN(slice) struct slice *s = machine("fair", 4, (struct slice_config) { 0 });
+	uint32_t small = slice_admit(s, &(struct slice_job) { .cpu_milli = 500 }, 0);
+	uint32_t one = slice_admit(s, &(struct slice_job) { .cpu_milli = 4000, .weight = 1 }, 0);
+	uint32_t two = slice_admit(s, &(struct slice_job) { .cpu_milli = 4000, .weight = 2.5 }, 0);
+
+	assert_int_equal(slice_pass(s, 0).n, 3);
+	assert_true(slice_rate(s, small) == 500);
+	assert_true(slice_rate(s, one) == 1000);
+	assert_true(slice_rate(s, two) == 2500);
+}
+
+static void srtf_takes_a_new_expectation_and_puts_unknown_ones_last(void **state)
+{
+	OWN(slice)
+	struct slice *s = machine("srtf", 1, (struct slice_config) { .suspends_at_once = true });
+	uint32_t unknown = slice_admit(s, &(struct slice_job) { .cpu_milli = 1000 }, 0);
+	uint32_t known =
+	    slice_admit(s, &(struct slice_job) { .cpu_milli = 1000, .expect_ns = 100 }, 0);
+
+	slice_pass(s, 0);
+	assert_true(slice_is_running(s, known) && !slice_is_running(s, unknown));
+	slice_expect(s, unknown, 10);
+	slice_pass(s, 1);
+	assert_true(slice_is_running(s, unknown) && !slice_is_running(s, known));
+	assert_err(slice_configure(s, &(struct slice_config) { .policy = "lottery" }), ERR_INVALID);
+}
+
+/* Random gangs and events: what runs always fits, and no cpu idles that a waiting one could use. */
+static void what_runs_fits_and_cpus_do_not_idle(void **state)
+{
+	static const char *const policies[] = { "rr", "priority", "srtf", "mlfq", "fcfs" };
+
+	for (uint64_t seed = 1; seed <= 500; seed++) {
+		const char *policy = policies[seed % ARRAY_SIZE(policies)];
+		OWN(slice)
+		struct slice *s = machine(policy, 4,
+					  (struct slice_config) { .quantum_ns = 10,
+								  .aging_ns = seed % 2 ? 40 : 0,
+								  .boost_ns = 300,
+								  .suspends_at_once = true });
+		uint32_t handles[16];
+		int64_t cpus[16], now = 0;
+		uint64_t rnd = seed;
+		size_t n = 0;
+
+		for (int step = 0; step < 300; step++) {
+			int64_t used = 0, least = INT64_MAX;
+			struct slice_result r;
+
+			if (n < 16 && rig_random(&rnd, 3)) {
+				cpus[n] = 1000 * (1 + (int64_t)rig_random(&rnd, seed % 3 ? 4 : 1));
+				handles[n] =
+				    slice_admit(s,
+						&(struct slice_job) {
+						    .cpu_milli = cpus[n],
+						    .priority = (int32_t)rig_random(&rnd, 3),
+						    .expect_ns = (int64_t)rig_random(&rnd, 90) },
+						now);
+				n++;
+			} else if (n) {
+				size_t k = rig_random(&rnd, n);
+
+				slice_leave(s, handles[k], now);
+				handles[k] = handles[--n];
+				cpus[k] = cpus[n];
+			}
+			r = slice_pass(s, now);
+			for (size_t k = 0; k < n; k++) {
+				if (slice_is_running(s, handles[k]))
+					used += cpus[k];
+				else
+					least = cpus[k] < least ? cpus[k] : least;
+			}
+			if (used > 4000)
+				fail_msg("seed %llu: %s runs too many", (unsigned long long)seed,
+					 policy);
+			/* fcfs leaves gaps before a gang; of single cpus it does not. */
+			if (least <= 4000 - used && (strcmp(policy, "fcfs") != 0 || seed % 3 == 0))
+				fail_msg("seed %llu: %s idles", (unsigned long long)seed, policy);
+			now = r.wake_ns && rig_random(&rnd, 2)
+				  ? r.wake_ns
+				  : now + (int64_t)rig_random(&rnd, 25);
+		}
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(textbook_cases_come_out_as_printed),
+		cmocka_unit_test(rr_gives_eight_on_two_cpus_an_eighth_each),
+		cmocka_unit_test(a_wide_gang_gets_its_turn_among_small_ones),
+		cmocka_unit_test(cpus_of_what_is_suspended_are_free_only_when_it_is),
+		cmocka_unit_test(aging_and_boosts_end_starvation),
+		cmocka_unit_test(fair_shares_by_weight_and_nobody_gets_more_than_he_can_use),
+		cmocka_unit_test(srtf_takes_a_new_expectation_and_puts_unknown_ones_last),
+		cmocka_unit_test(what_runs_fits_and_cpus_do_not_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
