@@ -216,6 +216,66 @@ static inline bool entry_before(const struct alloc_entry *x, const struct alloc_
 	return x->seq < y->seq;
 }
 
+/* ---- between the parts of it ---- */
+
+/** policy_find() - "sjf/easy", "sjf" = sjf/strict, "easy" = fcfs/easy; ERR_INVALID naming all */
+struct err *policy_find(const char *text, const struct alloc_order **ret_order,
+			const struct alloc_fill **ret_fill) MUST_USE;
+
+/** user_of(), group_of() - made when new; valid until the next call */
+struct party *user_of(struct alloc *a, uint32_t number);
+struct party *group_of(struct alloc *a, const struct alloc_entry *e);
+
+/** queue_add() - @h waits, by its flags; queue_remove() - out of whatever it waits in */
+void queue_add(struct alloc *a, uint32_t h);
+void queue_remove(struct alloc *a, uint32_t h);
+
+/** over_quota() - the resource of which @e is over its user's quota; RES_COUNT: number of jobs; -1:
+ * none */
+int over_quota(const struct alloc *a, const struct alloc_entry *e);
+
+/** park() - over its quota: out of the way until unpark() of its user */
+void park(struct alloc *a, uint32_t h);
+void unpark(struct alloc *a, struct party *u);
+
+/** queue_head() - who stands first, or ALLOC_NONE */
+uint32_t queue_head(struct alloc *a);
+
+/** rank_candidates() - a heap of those as wanted in an order of their own; all when @w is NULL */
+void rank_candidates(struct alloc *a, const struct want *w, uint32_t except,
+		     const struct alloc_order *by);
+
+/** next_candidate() - the first as wanted in order: of the heap, or after @after if it has one */
+uint32_t next_candidate(struct alloc *a, const struct want *w, bool by_rank, struct place_in *after,
+			bool *has_after);
+
+/** rank_add(), rank_pop() - of that heap; a struct rank_with is the argument */
+struct rank_with {
+	struct alloc *a;
+	const struct alloc_order *by;
+	uint32_t except;
+};
+void rank_add(void *arg, uint32_t h);
+uint32_t rank_pop(struct alloc *a);
+
+/** due_add() - @h stands first after @max_wait_ns (0: never) */
+void due_add(struct alloc *a, uint32_t h, int64_t max_wait_ns, bool is_own);
+
+/** promote() - those that have waited long enough stand before all others from now on */
+void promote(struct alloc *a);
+
+/** next_due() - when the next one will have; 0: never */
+int64_t next_due(struct alloc *a);
+
+/** running_add() - @h runs on its node since its start */
+void running_add(struct alloc *a, uint32_t h);
+
+/** room() - what the pool has left of @r, with what `seq` counts as free */
+static inline int64_t room(const struct alloc *a, unsigned r)
+{
+	return a->total.v[r] - a->used.v[r] - a->other.v[r] + a->soon[r];
+}
+
 /* ---- for fills ---- */
 
 /** pass_free() - what may be taken now; never negative */

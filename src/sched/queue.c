@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/alloc_int.h"
+#include "util/mem.h"
+
+/*
+ * Those that wait: trees by the order of the policy, one per group when it is grouped; those that
+ * have waited their max-wait, that declare nothing, and that are over their quota beside it.
+ */
+
+/* ---- parties: users and labels ---- */
+
+static struct party *party(struct party **table, uint32_t *n, uint32_t number)
+{
+	if (number >= *n) {
+		uint32_t more = number + 1 > *n * 2 ? number + 1 : *n * 2;
+
+		*table = xrealloc(*table, more, sizeof(struct party));
+		for (; *n < more; ++*n)
+			(*table)[*n] = (struct party) { .waiting = ALLOC_NONE,
+							.parked = ALLOC_NONE,
+							.active_at = ALLOC_NONE,
+							.weight = 1 };
+	}
+	return &(*table)[number];
+}
+
+struct party *user_of(struct alloc *a, uint32_t number)
+{
+	return party(&a->users, &a->n_users, number);
+}
+
+static uint32_t group_number(const struct alloc *a, const struct alloc_entry *e)
+{
+	return a->order->by_label ? e->label : e->user;
+}
+
+struct party *group_of(struct alloc *a, const struct alloc_entry *e)
+{
+	if (a->order->by_label)
+		return party(&a->labels, &a->n_labels, e->label);
+	return user_of(a, e->user);
+}
+
+static struct party *group_at(const struct alloc *a, uint32_t number)
+{
+	return a->order->by_label ? &a->labels[number] : &a->users[number];
+}
+
+static void group_activate(struct alloc *a, struct party *g, uint32_t number)
+{
+	if (a->n_active == a->cap_active) {
+		a->cap_active = a->cap_active * 2 + 16;
+		a->active = xrealloc(a->active, a->cap_active, sizeof(uint32_t));
+	}
+	g->active_at = a->n_active;
+	g->stamp = ++a->stamp;
+	a->active[a->n_active++] = number;
+}
+
+static void group_rest(struct alloc *a, struct party *g)
+{
+	uint32_t last = a->active[--a->n_active];
+
+	a->active[g->active_at] = last;
+	group_at(a, last)->active_at = g->active_at;
+	g->active_at = ALLOC_NONE;
+}
+
+/* ---- queues ---- */
+
+static enum tree_kind queue_kind(const struct alloc *a)
+{
+	return a->fill->needs_search ? TREE_LEAST : TREE_PLAIN;
+}
+
+void queue_add(struct alloc *a, uint32_t h)
+{
+	struct alloc_entry *e = entry(a, h);
+	struct party *g;
+
+	e->state = ENTRY_WAITING;
+	e->key = 0;
+	if (e->is_aside) {
+		tree_insert(a, TREE_PLAIN, &a->aside, h);
+		return;
+	}
+	if (e->is_urgent) {
+		tree_insert(a, TREE_PLAIN, &a->urgent, h);
+		return;
+	}
+	if (a->order->kind != ORDER_GROUPED) {
+		if (a->order->kind == ORDER_STATIC)
+			e->key = a->order->key(a, e, 0);
+		tree_insert(a, queue_kind(a), &a->queue, h);
+		return;
+	}
+	g = group_of(a, e);
+	if (!g->n_waiting++)
+		group_activate(a, g, group_number(a, e));
+	tree_insert(a, queue_kind(a), &g->waiting, h);
+}
+
+void queue_remove(struct alloc *a, uint32_t h)
+{
+	struct alloc_entry *e = entry(a, h);
+	struct party *g;
+
+	if (e->state == ENTRY_PARKED) {
+		tree_erase(a, TREE_PLAIN, &user_of(a, e->user)->parked, h);
+	} else if (e->state == ENTRY_HELD) {
+		return;
+	} else if (e->is_aside) {
+		tree_erase(a, TREE_PLAIN, &a->aside, h);
+	} else if (e->is_urgent) {
+		tree_erase(a, TREE_PLAIN, &a->urgent, h);
+	} else if (a->order->kind != ORDER_GROUPED) {
+		tree_erase(a, queue_kind(a), &a->queue, h);
+	} else {
+		g = group_of(a, e);
+		tree_erase(a, queue_kind(a), &g->waiting, h);
+		if (!--g->n_waiting)
+			group_rest(a, g);
+	}
+}
+
+/* Over its quota: out of the way until the user's jobs give something back. */
+void park(struct alloc *a, uint32_t h)
+{
+	struct alloc_entry *e = entry(a, h);
+
+	queue_remove(a, h);
+	e->state = ENTRY_PARKED;
+	e->key = 0;
+	tree_insert(a, TREE_PLAIN, &user_of(a, e->user)->parked, h);
+}
+
+void unpark(struct alloc *a, struct party *u)
+{
+	while (u->parked != ALLOC_NONE) {
+		uint32_t h = u->parked;
+		uint32_t user = entry(a, h)->user;
+
+		tree_erase(a, TREE_PLAIN, &u->parked, h);
+		queue_add(a, h);
+		u = user_of(a, user);
+	}
+}
+
+/* The resource of which @e is over its user's quota; RES_COUNT: the number of jobs; -1: none. */
+int over_quota(const struct alloc *a, const struct alloc_entry *e)
+{
+	const struct party *u;
+
+	if (e->user >= a->n_users)
+		return -1;
+	u = &a->users[e->user];
+	if (!u->has_quota)
+		return -1;
+	for (unsigned r = 0; r < a->n_res; r++)
+		if (u->quota.most.v[r] && e->v[r] && u->held[r] + e->v[r] > u->quota.most.v[r])
+			return (int)r;
+	return u->quota.running && u->n_running >= u->quota.running ? RES_COUNT : -1;
+}
+
+/* ---- the order of the queue ---- */
+
+static bool rank_before(const struct alloc *a, const struct ranked *x, const struct ranked *y)
+{
+	const struct alloc_entry *ex, *ey;
+
+	if (x->key != y->key)
+		return x->key < y->key;
+	ex = entry(a, x->handle);
+	ey = entry(a, y->handle);
+	return ex->arrival_ns != ey->arrival_ns ? ex->arrival_ns < ey->arrival_ns
+						: ex->seq < ey->seq;
+}
+
+static void rank_sift(struct alloc *a, size_t i)
+{
+	struct ranked d = a->rank[i];
+
+	for (size_t c; (c = 2 * i + 1) < a->n_rank; i = c) {
+		if (c + 1 < a->n_rank && rank_before(a, &a->rank[c + 1], &a->rank[c]))
+			c++;
+		if (!rank_before(a, &a->rank[c], &d))
+			break;
+		a->rank[i] = a->rank[c];
+	}
+	a->rank[i] = d;
+}
+
+static void rank_heapify(struct alloc *a)
+{
+	for (size_t i = a->n_rank / 2; i-- > 0;)
+		rank_sift(a, i);
+}
+
+uint32_t rank_pop(struct alloc *a)
+{
+	uint32_t h = a->rank[0].handle;
+
+	a->rank[0] = a->rank[--a->n_rank];
+	if (a->n_rank)
+		rank_sift(a, 0);
+	return h;
+}
+
+void rank_add(void *arg, uint32_t h)
+{
+	struct rank_with *w = arg;
+	struct alloc *a = w->a;
+
+	if (h == w->except)
+		return;
+	if (a->n_rank == a->cap_rank) {
+		a->cap_rank = a->cap_rank * 2 + 64;
+		a->rank = xrealloc(a->rank, a->cap_rank, sizeof(struct ranked));
+	}
+	a->rank[a->n_rank++] =
+	    (struct ranked) { .key = w->by ? w->by->key(a, entry(a, h), a->now_ns) : 0,
+			      .handle = h };
+}
+
+static void each_queued(struct alloc *a, const struct want *w, struct rank_with *arg)
+{
+	if (a->order->kind != ORDER_GROUPED) {
+		tree_each_fit(a, a->queue, w, rank_add, arg);
+		return;
+	}
+	for (uint32_t i = 0; i < a->n_active; i++)
+		tree_each_fit(a, group_at(a, a->active[i])->waiting, w, rank_add, arg);
+}
+
+/* The timed order, of this pass. */
+static void rank_timed(struct alloc *a)
+{
+	struct rank_with arg = { .a = a, .by = a->order, .except = ALLOC_NONE };
+
+	a->n_rank = 0;
+	tree_each_fit(a, a->queue, NULL, rank_add, &arg);
+	rank_heapify(a);
+	a->is_ranked = true;
+}
+
+/* Candidates in an order of their own. */
+void rank_candidates(struct alloc *a, const struct want *w, uint32_t except,
+		     const struct alloc_order *by)
+{
+	struct rank_with arg = { .a = a, .by = by, .except = except };
+
+	a->n_rank = 0;
+	each_queued(a, w, &arg);
+	rank_heapify(a);
+}
+
+/* Of all groups, the first by key of those with something in @w (NULL: anything). */
+static uint32_t grouped_first(struct alloc *a, const struct want *w)
+{
+	uint32_t best = ALLOC_NONE;
+	int64_t best_key = 0;
+
+	for (uint32_t i = 0; i < a->n_active; i++) {
+		const struct party *g = group_at(a, a->active[i]);
+		uint32_t h = w ? tree_next_fit(a, g->waiting, w, NULL) : tree_first(a, g->waiting);
+		int64_t key;
+
+		if (h == ALLOC_NONE)
+			continue;
+		key = a->order->group_key(a, g);
+		if (best == ALLOC_NONE || key < best_key ||
+		    (key == best_key && entry_before(entry(a, h), entry(a, best)))) {
+			best = h;
+			best_key = key;
+		}
+	}
+	return best;
+}
+
+uint32_t queue_head(struct alloc *a)
+{
+	uint32_t h = tree_first(a, a->urgent);
+
+	if (h != ALLOC_NONE)
+		return h;
+	switch (a->order->kind) {
+	case ORDER_STATIC:
+		return tree_first(a, a->queue);
+	case ORDER_TIMED:
+		if (!a->is_ranked)
+			rank_timed(a);
+		return a->n_rank ? a->rank[0].handle : ALLOC_NONE;
+	case ORDER_GROUPED:
+		break;
+	}
+	return grouped_first(a, NULL);
+}
+
+static int order_of(const void *x, const void *y, void *arg)
+{
+	return rank_before(arg, x, y) ? -1 : rank_before(arg, y, x) ? 1 : 0;
+}
+
+static int by_group(const void *x, const void *y, void *arg)
+{
+	struct alloc *a = arg;
+	const struct party *g = group_at(a, *(const uint32_t *)x),
+			   *h = group_at(a, *(const uint32_t *)y);
+	int64_t kg = a->order->group_key(a, g), kh = a->order->group_key(a, h);
+
+	if (kg != kh)
+		return kg < kh ? -1 : 1;
+	return entry_before(entry(a, tree_first(a, g->waiting)),
+			    entry(a, tree_first(a, h->waiting)))
+		   ? -1
+		   : 1;
+}
+
+struct listing {
+	uint32_t *v;
+	size_t n;
+};
+
+static void list_add(void *arg, uint32_t h)
+{
+	struct listing *l = arg;
+
+	l->v[l->n++] = h;
+}
+
+static void list_timed(struct alloc *a, struct listing *l)
+{
+	struct rank_with arg = { .a = a, .by = a->order, .except = ALLOC_NONE };
+
+	a->n_rank = 0;
+	tree_each_fit(a, a->queue, NULL, rank_add, &arg);
+	qsort_r(a->rank, a->n_rank, sizeof(*a->rank), order_of, a);
+	for (size_t i = 0; i < a->n_rank; i++)
+		list_add(l, a->rank[i].handle);
+	a->n_rank = 0;
+	a->is_ranked = false;
+}
+
+static void list_groups(struct alloc *a, struct listing *l)
+{
+	OWN(mem) uint32_t *groups = xcalloc(a->n_active + 1, sizeof(uint32_t));
+
+	memcpy(groups, a->active, a->n_active * sizeof(uint32_t));
+	qsort_r(groups, a->n_active, sizeof(uint32_t), by_group, a);
+	for (uint32_t i = 0; i < a->n_active; i++)
+		tree_each_fit(a, group_at(a, groups[i])->waiting, NULL, list_add, l);
+}
+
+static void list_queue(struct alloc *a, struct listing *l)
+{
+	tree_each_fit(a, a->urgent, NULL, list_add, l);
+	if (a->order->kind == ORDER_STATIC)
+		tree_each_fit(a, a->queue, NULL, list_add, l);
+	else if (a->order->kind == ORDER_TIMED)
+		list_timed(a, l);
+	else
+		list_groups(a, l);
+}
+
+uint32_t *pass_queue(struct alloc *a, size_t *ret_n)
+{
+	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
+
+	list_queue(a, &l);
+	*ret_n = l.n;
+	return l.v;
+}
+
+uint32_t *alloc_queue(struct alloc *a, int64_t now_ns, size_t *ret_n)
+{
+	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
+
+	a->now_ns = now_ns;
+	list_queue(a, &l);
+	tree_each_fit(a, a->aside, NULL, list_add, &l);
+	for (uint32_t h = 0; h < a->n_entries; h++)
+		if (entry(a, h)->state == ENTRY_PARKED || entry(a, h)->state == ENTRY_HELD)
+			list_add(&l, h);
+	*ret_n = l.n;
+	return l.v;
+}
+
+uint32_t next_candidate(struct alloc *a, const struct want *w, bool by_rank, struct place_in *after,
+			bool *has_after)
+{
+	uint32_t h;
+
+	if (by_rank) {
+		while (a->n_rank) {
+			h = rank_pop(a);
+			if (want_matches(a, entry(a, h), w))
+				return h;
+		}
+		return ALLOC_NONE;
+	}
+	if (a->order->kind == ORDER_GROUPED)
+		return grouped_first(a, w);
+	h = tree_next_fit(a, a->queue, w, *has_after ? after : NULL);
+	if (h != ALLOC_NONE) {
+		const struct alloc_entry *e = entry(a, h);
+
+		*after = (struct place_in) { e->key, e->arrival_ns, e->seq };
+		*has_after = true;
+	}
+	return h;
+}
