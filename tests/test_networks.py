@@ -314,6 +314,31 @@ def test_a_container_of_the_default_network_joins_another(hosteld):
     assert run('busybox', 'wget', '-q', '-O-', f'http://127.0.0.1:{port}/').out == 'cc'
 
 
+def test_an_alias_needs_a_network_that_knows_it(hosteld):
+    words = 'network-scoped alias is supported only for containers in user defined networks'
+    assert words in hosteld.hostel('create', '--network-alias', 'x', 'busybox').err
+    net(hosteld, 'n1'), up(hosteld, 'cc', '--network', 'n1')
+    assert words in hosteld.hostel('network', 'connect', '--alias', 'x', 'bridge', 'cc').err
+    assert list(hosteld.api('GET', '/containers/cc/json').json['NetworkSettings']['Networks']) == ['n1']
+
+
+def test_names_are_answered_over_tcp_too_and_on_the_bridge_alone(hosteld):
+    net(hosteld, 'n1'), net(hosteld, 'n2')
+    pid = {n: up(hosteld, n, '--network', net_of)['State']['Pid'] for n, net_of in (('aa', 'n1'), ('bb', 'n2'))}
+    gateway = hosteld.api('GET', '/networks/n1').json['IPAM']['Config'][0]['Gateway']
+    query = b'\x12\x34\1\0\0\1\0\0\0\0\0\0\2aa\0\0\1\0\1'
+    ask = f"""import socket
+s = socket.create_connection(({gateway!r}, 53), 5)
+s.sendall({bytes([0, len(query)])!r} + {query!r})
+r = s.makefile('rb')
+print(*r.read(int.from_bytes(r.read(2), 'big'))[-4:], sep='.')"""
+    p = run('nsenter', '-t', pid['aa'], '-n', '/usr/bin/python3', '-c', ask)
+    assert p.out == address(hosteld, 'aa', 'n1'), p.err
+    # Another network's members do not get an answer there: not of what is here, nor of anything.
+    p = run('nsenter', '-t', pid['bb'], '-n', '/usr/bin/python3', '-c', ask)
+    assert p.returncode and not p.out
+
+
 def test_modes_that_cannot_join(hosteld):
     net(hosteld, 'n1')
     for mode, words in (('host', 'host network'), ('none', 'private (none) mode')):
@@ -414,6 +439,9 @@ def test_a_vm_joins_a_network_and_knows_its_names(kernel):
     d.ok('run', '-d', '--vm', '--name', 'vm', '--network', 'n1', 'busybox', 'sleep', '1000', timeout=300)
     assert d.ok('exec', 'vm', 'wget', '-q', '-O', '-', 'http://one/', timeout=120) == 'one'
     assert reaches(d, 'one', 'vm')
+    d.ok('vm', 'create', '--network', 'n1', 'machine')
+    d.ok('start', 'machine', timeout=300)
+    assert wait_for(lambda: reaches(d, 'one', 'machine'), timeout=60)
     net(d, 'n2')
     r = d.docker('network', 'connect', 'n2', 'vm')
     assert r.returncode and 'running VM' in r.err

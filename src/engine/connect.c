@@ -190,6 +190,7 @@ static struct err *check_wishes(const struct network *n, const struct spec_endpo
 static struct err *join(struct instance *i, struct network *n, struct spec_endpoint *said)
 {
 	TRY(spec_check(i->spec));
+	TRY(networks_check_aliases(i->spec));
 	if (i->state == INST_RUNNING)
 		TRY(join_running(i, n, said));
 	return save(i);

@@ -501,6 +501,9 @@ void networks_recover(struct engine *e);
 /** networks_settle() - a new spec's endpoints: complete, by id, that of network_mode first */
 struct err *networks_settle(struct engine *e, struct spec *s) MUST_USE;
 
+/** networks_check_aliases() - names on the default network would be known to nobody: ERR_INVALID */
+struct err *networks_check_aliases(const struct spec *s) MUST_USE;
+
 struct network *network_default(const struct engine *e);
 struct network *network_by_id(const struct engine *e, const char *id);
 struct network *network_by_bridge(const struct engine *e, const char *bridge);

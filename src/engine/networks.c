@@ -709,6 +709,17 @@ static struct err *resolve(struct engine *e, struct spec *s)
 	return NULL;
 }
 
+struct err *networks_check_aliases(const struct spec *s)
+{
+	const struct spec_endpoint *said = spec_endpoint_on(s, NETWORK_DEFAULT);
+
+	if (said && said->aliases.n)
+		return err_new(ERR_INVALID,
+			       "network-scoped alias is supported only for containers in "
+			       "user defined networks");
+	return NULL;
+}
+
 static void to_front(struct spec *s, const char *network)
 {
 	struct spec_endpoint *at = spec_endpoint_on(s, network);
@@ -733,6 +744,7 @@ struct err *networks_settle(struct engine *e, struct spec *s)
 	TRY(network_find(e, mode, &n));
 	TRY(resolve(e, s));
 	to_front(s, n->id);
+	TRY(networks_check_aliases(s));
 	if (s->ip_address && *s->ip_address && !s->endpoints[0].ip)
 		str_set(&s->endpoints[0].ip, s->ip_address);
 	if (s->mac_address && *s->mac_address && !s->endpoints[0].mac)
