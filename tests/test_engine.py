@@ -477,3 +477,91 @@ def test_an_update_takes_only_what_is_free(tight):
     assert p.returncode and 'memory: needs 3 GiB, this host has 1 GiB' in p.err
     tight.ok('update', '-m', '500m', 'waits')
     wait_for(lambda: state(tight, 'waits')['Running'])
+
+
+# ---- health checks ----
+
+CHECK = ['--health-cmd', 'cat /state; test "$(cat /state)" = good', '--health-interval', '300ms', '--health-timeout', '20s',
+         '--health-retries', '2']
+
+
+def health(d, name):
+    return d.api('GET', f'/containers/{name}/json').json['State'].get('Health')
+
+
+def becomes(d, name, status, timeout=60):
+    return wait_for(lambda: (h := health(d, name)) and h['Status'] == status and h, timeout)
+
+
+def check_health(d, *kind):
+    """From starting to healthy, unhealthy and back, seen by every client."""
+    d.ok('run', '-d', *kind, '--name', 'sick', *CHECK, '--health-start-period', '1h', '--health-start-interval', '300ms', 'busybox',
+         'sh', '-c', 'echo bad > /state; sleep 1000', timeout=120)
+    assert health(d, 'sick')['Status'] == 'starting'
+    h = wait_for(lambda: (h := health(d, 'sick'))['Log'] and h)
+    assert (h['Status'], h['FailingStreak'], h['Log'][0]['ExitCode'], h['Log'][0]['Output']) == ('starting', 0, 1, 'bad\n')
+    d.ok('exec', 'sick', 'sh', '-c', 'echo good > /state')
+    h = becomes(d, 'sick', 'healthy')
+    assert (h['FailingStreak'], h['Log'][-1]['ExitCode'], h['Log'][-1]['Output']) == (0, 0, 'good\n')
+    d.ok('exec', 'sick', 'sh', '-c', 'echo bad > /state')
+    h = becomes(d, 'sick', 'unhealthy')
+    assert h['FailingStreak'] >= 2 and len(h['Log']) <= 5
+
+
+def test_a_health_check_is_run_and_told(hosteld):
+    since = int(time.time())
+    check_health(hosteld)
+    shown = hosteld.docker('ps', '--format', '{{.Names}} {{.Status}}', '--filter', 'health=unhealthy').out
+    assert re.fullmatch(r'sick Up .* \(unhealthy\)', shown)
+    assert hosteld.docker('ps', '-q', '--filter', 'health=healthy').out == ''
+    crash(hosteld)
+    assert health(hosteld, 'sick')['Status'] == 'unhealthy', 'a new daemon goes on where the old one was'
+    hosteld.ok('exec', 'sick', 'sh', '-c', 'echo good > /state')
+    becomes(hosteld, 'sick', 'healthy')
+    hosteld.ok('pause', 'sick')
+    n = len(hosteld.api('GET', f'/events?since={since}&until={int(time.time()) + 1}').body.splitlines())
+    time.sleep(1)
+    assert len(hosteld.api('GET', f'/events?since={since}&until={int(time.time()) + 1}').body.splitlines()) == n
+    hosteld.ok('unpause', 'sick')
+    hosteld.ok('stop', '-t', '0', 'sick')
+    assert health(hosteld, 'sick') is None
+    hosteld.ok('start', 'sick')
+    assert health(hosteld, 'sick')['Status'] in ('starting', 'healthy')
+
+
+def test_changes_of_health_are_events(hosteld):
+    events = hosteld.popen('events', '--filter', 'container=sick', '--format', '{{.Action}}')
+    try:
+        time.sleep(0.3)
+        hosteld.ok('run', '-d', '--name', 'sick', *CHECK, 'busybox', 'sh', '-c', 'echo bad > /state; sleep 1000')
+        becomes(hosteld, 'sick', 'unhealthy')
+        hosteld.ok('exec', 'sick', 'sh', '-c', 'echo good > /state')
+        becomes(hosteld, 'sick', 'healthy')
+        hosteld.ok('rm', '-f', 'sick')
+        wait_for(lambda: not hosteld.api('GET', '/containers/json?all=1').json)
+    finally:
+        time.sleep(0.3)
+        events.terminate()
+    told = [l for l in events.communicate()[0].splitlines() if 'health_status' in l]
+    assert [t[t.index('health_status'):].split()[1].strip('"') for t in told] == ['unhealthy', 'healthy']
+
+
+def test_a_check_that_hangs_or_cannot_run_fails(hosteld):
+    hosteld.ok('run', '-d', '--name', 'slow', '--health-cmd', 'sleep 1000', '--health-interval', '200ms', '--health-timeout', '300ms',
+               '--health-retries', '1', 'busybox', 'sleep', '1000')
+    h = becomes(hosteld, 'slow', 'unhealthy')
+    assert (h['Log'][-1]['ExitCode'], h['Log'][-1]['Output']) == (-1, 'Health check exceeded timeout (0.3s)')
+    wait_for(lambda: hosteld.ok('top', 'slow').count('sleep 1000') <= 2, 30)
+    a = hosteld.api('POST', '/containers/create?name=none', {'Image': 'busybox', 'Cmd': ['sleep', '1000'], 'Healthcheck': {
+        'Test': ['CMD', '/nonexistent'], 'Interval': 200000000, 'Retries': 1}})
+    assert a.status == 201
+    hosteld.ok('start', 'none')
+    assert 'no such file' in becomes(hosteld, 'none', 'unhealthy')['Log'][-1]['Output'].lower()
+    hosteld.ok('run', '-d', '--name', 'off', '--no-healthcheck', 'busybox', 'sleep', '1000')
+    assert health(hosteld, 'off') is None
+
+
+def test_a_check_may_say_more_than_is_kept(hosteld):
+    hosteld.ok('run', '-d', '--name', 'loud', '--health-cmd', 'head -c 3000000 /dev/zero | tr "\\\\0" x', '--health-interval', '200ms',
+               'busybox', 'sleep', '1000')
+    assert becomes(hosteld, 'loud', 'healthy')['Log'][-1]['Output'] == 'x' * 4096

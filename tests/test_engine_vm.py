@@ -5,7 +5,7 @@ import os, signal, socket, time
 import pytest
 
 from conftest import CACHE, ROOT, run
-from test_engine import talker, update_rates_and_measure
+from test_engine import check_health, talker, update_rates_and_measure
 from test_recovery import crash, is_gone, shim_of, state, wait_for
 
 
@@ -150,3 +150,33 @@ def test_each_vm_has_a_disk_of_its_own_that_outlives_its_runs(vms):
     assert vms.hostel('run', '--rm', '--vm', '-m', '256m', 'busybox', 'cat', '/mine').returncode == 1
     vms.ok('start', '-a', 'one')
     assert vms.ok('logs', 'one').splitlines()[-1] == 'a'
+
+
+def test_the_next_vm_is_estimated_by_what_those_that_run_cost(vms):
+    holder = lambda name: [h for h in vms.api('GET', '/hostel/v1/resources').json['holders'] if h['name'] == name][0]
+    cost = lambda name: vms.api('GET', f'/containers/{name}/json').json['Hostel']['ManageBytes']
+    vms.ok('run', '-d', '--vm', '--name', 'one', '-m', '256m', 'busybox', 'sleep', '1000')
+    # It was measured: page by page, no round figure.
+    measured = wait_for(lambda: (b := holder('one')['manage_bytes']) % (1 << 19) and b, 30)
+    assert 30 << 20 < measured < 90 << 20
+    # A queued one shows its estimate.
+    vms.ok('create', '--vm', '--name', 'two', '-m', '256m', '--label', 'hostel.queue=wait', 'busybox', 'true')
+    vms.ok('start', 'two')
+    assert abs(cost('two') - measured * 1.06) < 8 << 20
+
+
+def test_a_guest_may_use_all_of_its_memory(vms):
+    """The cgroup has room for what QEMU needs beside it."""
+    vms.ok('run', '-d', '--vm', '--name', 'vm', '-m', '256m', '--privileged', 'busybox', 'sleep', '1000')
+    vms.ok('exec', 'vm', 'sh', '-c', 'mkdir /t && mount -t tmpfs -o size=170m none /t && '
+           'dd if=/dev/zero of=/t/x bs=1M count=165 2>/dev/null && md5sum /t/x && '
+           'dd if=/dev/zero of=/big bs=1M count=100 2>/dev/null && cat /big >/dev/null', timeout=120)
+    id = vms.api('GET', '/containers/vm/json').json['Id']
+    limit, stat = int(cgroup_file(vms, id, 'memory.limit_in_bytes')), cgroup_file(vms, id, 'memory.stat')
+    rss = int([l for l in stat.splitlines() if l.startswith('rss ')][0].split()[1])
+    assert rss < limit - (8 << 20)
+    assert state(vms, 'vm')['Status'] == 'running'
+
+
+def test_a_health_check_runs_inside_a_vm(vms):
+    check_health(vms, '--vm', '-m', '256m')

@@ -54,6 +54,13 @@ static bool status_matches(const void *thing, const char *value)
 	return streq(docker_state(v), value) || streq(inst_state_name(v->state), value);
 }
 
+static bool health_matches(const void *thing, const char *value)
+{
+	const struct instance_view *v = thing;
+
+	return streq(docker_health(v->health), value);
+}
+
 static bool exited_matches(const void *thing, const char *value)
 {
 	const struct instance_view *v = thing;
@@ -124,7 +131,8 @@ static const struct {
 	{ "status", status_matches },     { "exited", exited_matches },
 	{ "ancestor", ancestor_matches }, { "volume", volume_matches },
 	{ "network", network_matches },   { "isolation", isolation_matches },
-	{ "publish", port_matches },      { "expose", port_matches },
+	{ "health", health_matches },     { "publish", port_matches },
+	{ "expose", port_matches },
 };
 
 static bool passes(const struct docker_filters *f, const struct instance_view *v)

@@ -38,6 +38,20 @@ static bool is_alive(const struct instance_view *v)
 	return v->state == INST_RUNNING || v->state == INST_STOPPING;
 }
 
+/* Only of what has a check, as in Docker. */
+static void add_health(const struct instance_view *v, json_t *state)
+{
+	json_t *j;
+
+	if (!v->health)
+		return;
+	j = json_object();
+	jx_set_str(j, "Status", docker_health(v->health));
+	json_object_set_new(j, "FailingStreak", json_integer(v->health_streak));
+	json_object_set_new(j, "Log", v->health_log ? json_deep_copy(v->health_log) : json_array());
+	json_object_set_new(state, "Health", j);
+}
+
 static json_t *state_object(const struct instance_view *v)
 {
 	json_t *j = json_object();
@@ -55,6 +69,7 @@ static json_t *state_object(const struct instance_view *v)
 	json_object_set_new(j, "FinishedAt", time_text(v->finished_ns));
 	if (v->queue_reason)
 		jx_set_str(j, "QueueReason", v->queue_reason);
+	add_health(v, j);
 	return j;
 }
 

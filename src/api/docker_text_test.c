@@ -64,6 +64,18 @@ static void each_state_has_its_status(void **state)
 		  "restarting",
 		  "Restarting (1) 2 seconds ago" },
 		{ { .state = INST_STARTING }, "created", "Created" },
+		{ { .state = INST_RUNNING, .health = HEALTH_STARTING, .started_ns = 9 * S },
+		  "running",
+		  "Up 1 second (health: starting)" },
+		{ { .state = INST_RUNNING, .health = HEALTH_UNHEALTHY, .started_ns = 9 * S },
+		  "running",
+		  "Up 1 second (unhealthy)" },
+		{ { .state = INST_RUNNING,
+		    .health = HEALTH_HEALTHY,
+		    .is_paused = true,
+		    .started_ns = 9 * S },
+		  "paused",
+		  "Up 1 second (Paused)" },
 	};
 
 	(void)state;

@@ -24,7 +24,6 @@
 struct host_facts {
 	const char *state_dir;                /* instances/ID */
 	int64_t memory_bytes;                 /* R_i: of the guest; 0: not to be changed */
-	int64_t manage_bytes;                 /* M_i: beyond it */
 	int64_t cpu_milli;                    /* R_i */
 	const char *kernel, *initrd, *append; /* bundle or the user's; NULL: boots its disk */
 	bool has_agent;                       /* hostel-guest is inside */
@@ -67,8 +66,11 @@ struct host_planner {
 	 */
 	struct err *(*resources)(const struct spec *s, const struct host_facts *f, json_t **ret);
 
-	/** manage_bytes() - M_i before it was ever measured, of a payload with R_i @memory_bytes */
-	int64_t (*manage_bytes)(int64_t memory_bytes);
+	/**
+	 * manage_bytes() - the most that M_i is known to become: what it counts before anything
+	 * was measured, and what a VM's cgroup has beyond the guest's memory
+	 */
+	int64_t (*manage_bytes)(const struct spec *s, const struct host_facts *f);
 
 	/**
 	 * machine() - the plan's host.vm; NULL: the payload has no machine of its own

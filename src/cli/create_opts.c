@@ -579,6 +579,8 @@ static const struct opt rows[] = {
 	  "Healthcheck.Retries" },
 	{ "health-start-period", 0, OPT_DURATION, "TIME", "Time to come up",
 	  "Healthcheck.StartPeriod" },
+	{ "health-start-interval", 0, OPT_DURATION, "TIME", "Time between checks while it starts",
+	  "Healthcheck.StartInterval" },
 	{ "no-healthcheck", 0, OPT_FLAG, NULL, "Not even the image's", .apply = apply_no_health },
 	{ "log-driver", 0, OPT_TEXT, "NAME", "json-file (default) or none", H "LogConfig.Type" },
 	{ "log-opt", 0, OPT_MAP, "KEY=VALUE", "max-size, max-file", H "LogConfig.Config" },

@@ -11,9 +11,10 @@ static struct err *host_resources(const struct spec *s, const struct host_facts 
 	return resources_from_spec(s, ret);
 }
 
-static int64_t manage_bytes(int64_t memory_bytes)
+static int64_t manage_bytes(const struct spec *s, const struct host_facts *f)
 {
-	(void)memory_bytes;
+	(void)s;
+	(void)f;
 	return MANAGE_BYTES;
 }
 

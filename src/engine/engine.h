@@ -82,6 +82,8 @@ const struct engine_config *engine_config(const struct engine *e);
 
 /* ---- what exists ---- */
 
+enum health_state { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+
 /* A network that an instance joins. */
 struct engine_endpoint {
 	const char *network, *network_id; /* the default one's id is "bridge" */
@@ -98,8 +100,11 @@ struct instance_view {
 	enum inst_state state;
 	bool is_paused; /* frozen by the user */
 	bool ever_ran;
-	bool is_restarting; /* waits for its restart policy's back-off */
-	pid_t pid;          /* of the payload on the host; 0: none */
+	enum health_state health;
+	int health_streak;        /* failed checks in a row */
+	const json_t *health_log; /* the last results in Docker's form; NULL: none */
+	bool is_restarting;       /* waits for its restart policy's back-off */
+	pid_t pid;                /* of the payload on the host; 0: none */
 	int exit_code;
 	bool oom;
 	const char *error; /* why the last start failed, or a note on the exit; "" */

@@ -24,7 +24,7 @@
  *	ticket.c     completions and waits         streams.c  attach, resize
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
  *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
- *	resources.c  measure.c  recovery.c  crash.c  quota.c
+ *	resources.c  measure.c  recovery.c  crash.c  quota.c  health.c
  */
 
 #include <sys/queue.h>
@@ -180,6 +180,7 @@ struct instance {
 	int vcpus;              /* of its machine, in this start; 0: none */
 	int64_t manage_bytes;   /* M_i: estimated, then measured */
 	struct account account; /* of this start; wall clock */
+	int health_state;       /* enum health_state; HEALTH_NONE without a check */
 	char *net_join;         /* id whose network it shares */
 
 	/* not stored */
@@ -204,6 +205,7 @@ struct instance {
 	int64_t paused_at_ns, sliced_at_ns;
 	int64_t ended_boot_ns;
 	struct shim_conn *conn;
+	struct health *health;   /* while it runs; NULL: nothing is checked */
 	struct shim_child *shim; /* our child; NULL after recovery */
 	struct loop_child *undo;
 	bool shim_alive;
@@ -251,6 +253,7 @@ struct exec {
 	char *user, *workdir, *keys;
 	bool is_running, is_started, has_ended;
 	bool is_dirty; /* to be written this turn */
+	bool is_check; /* a health check's: forgotten at its end */
 	int code;
 	pid_t pid;
 	struct engine_ticket *ticket;
@@ -324,7 +327,9 @@ struct engine {
 	int64_t memory_bytes, cpu_milli, disk_bytes; /* T */
 	int64_t reserve_bytes;                       /* S of memory, M_total included */
 	int64_t manage_self_bytes;                   /* M_0 */
-	char *kvm_reason;                            /* NULL: not probed yet */
+	/* Of what planners say of a VM's M_i, as much was measured; thousandths, 0: not yet. */
+	int64_t manage_learned_milli;
+	char *kvm_reason; /* NULL: not probed yet */
 	bool has_kvm;
 	bool has_projects; /* root keeps to limits of projects */
 	struct tsc_sample tsc_start;
@@ -434,6 +439,8 @@ void queue_arrive(struct instance *i);
 void queue_leave(struct instance *i);
 void queue_adopt(struct instance *i);
 struct sched_job queue_job(const struct instance *i);
+/** queue_manage_most() - M_i as the planner says it, before any measurement */
+int64_t queue_manage_most(const struct instance *i);
 int64_t spec_demand_cpu_milli(const struct spec *s);
 int64_t spec_demand_memory_bytes(const struct spec *s);
 
@@ -596,6 +603,22 @@ struct err *quota_renew(const struct instance *i, uint32_t id) MUST_USE;
 
 /** quota_release() - a folder is about to go: its number is free when its files are gone */
 void quota_release(const struct engine *e, const char *state_dir);
+
+/* ---- health.c ---- */
+
+/** health_start() - it runs (again): check it, if it asks for that */
+void health_start(struct instance *i);
+
+/** health_stop() - before its execs are dropped */
+void health_stop(struct instance *i);
+
+/** health_exec_ended() - @error: it could not be run; NULL: it was */
+void health_exec_ended(struct instance *i, const char *exec_id, int code, const char *error);
+void health_view(const struct instance *i, struct instance_view *v);
+
+/** exec_mark_check() - it is forgotten when it ends; exec_forget() - now */
+void exec_mark_check(struct engine *e, const char *exec_id);
+void exec_forget(struct engine *e, const char *exec_id);
 
 /* ---- update.c ---- */
 

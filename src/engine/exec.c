@@ -45,6 +45,8 @@ static struct err *exec_find(struct engine *e, const char *id, struct exec **ret
 
 static void exec_touch(struct exec *x)
 {
+	if (x->is_check)
+		return; /* nobody asks for it later */
 	x->is_dirty = true;
 	engine_dirty(x->i->e);
 }
@@ -364,6 +366,28 @@ void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_e
 		crash_point(i->e, CRASH_EXEC_EXITED);
 		exec_ended(x, ev->code);
 	}
+	if (!x->is_check || !x->has_ended)
+		return;
+	health_exec_ended(i, x->id, x->code, type == SHIM_EXEC_FAILED ? text : NULL);
+	exec_free(x);
+}
+
+void exec_mark_check(struct engine *e, const char *exec_id)
+{
+	struct exec *x = exec_by_id(e, exec_id);
+
+	if (!x)
+		return;
+	x->is_check = true;
+	x->is_dirty = false;
+}
+
+void exec_forget_check(struct engine *e, const char *exec_id)
+{
+	struct exec *x = exec_by_id(e, exec_id);
+
+	if (x)
+		exec_free(x);
 }
 
 /* ---- for the faces ---- */

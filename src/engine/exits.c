@@ -140,6 +140,8 @@ static void reset_run(struct instance *i)
 	i->stop_signum = 0;
 	i->stop_by_ns = 0;
 	loop_timer_free(TAKE(i->stop_timer));
+	health_stop(i);
+	i->health_state = HEALTH_NONE;
 	execs_drop(i);
 	streams_close(i);
 }

@@ -54,6 +54,7 @@ void instance_free(struct instance *i)
 	struct engine_ticket *t;
 
 	prep_cancel(i);
+	health_stop(i);
 	execs_free(i);
 	streams_close(i);
 	while ((t = TAILQ_FIRST(&i->tickets)))
@@ -286,6 +287,7 @@ struct instance_view instance_view(const struct instance *i)
 	};
 
 	view_endpoints(i, &v);
+	health_view(i, &v);
 	return v;
 }
 
@@ -312,6 +314,7 @@ static const struct json_field run_fields[] = {
 	F("finished_ns", JF_I64, finished_ns),
 	F("manage_bytes", JF_I64, manage_bytes),
 	F("vcpus", JF_INT, vcpus),
+	F("health", JF_INT, health_state),
 	F("arrival_ns", JF_I64, account.arrival_ns),
 	F("admission_ns", JF_I64, account.admission_ns),
 	F("start_ns", JF_I64, account.start_ns),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is there and what is used: capacity, samples, stats and top. */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -129,18 +130,40 @@ static int64_t used_memory(const struct cgroup_stats *st)
 			     : 0);
 }
 
-/* PSS of mappings that are about as big as the guest's memory: that is the guest's memory. */
-static int64_t guest_pss(const char *smaps, int64_t guest_bytes)
-{
-	int64_t sum = 0, size = 0;
+/* One mapping's lines in smaps: is it the guest's memory, by its size, or a kernel of ours? */
+struct mapping {
+	int64_t size_bytes, pss_bytes;
+	bool is_kernel;
+};
 
-	for (const char *line = smaps; line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (!strncmp(line, "Size:", 5))
-			size = strtoll(line + 5, NULL, 10) * 1024;
-		else if (!strncmp(line, "Pss:", 4) && size >= guest_bytes &&
-			 size < guest_bytes + GUEST_SLACK)
-			sum += strtoll(line + 4, NULL, 10) * 1024;
+/* "7f00-7f10 r--p 00000000 08:01 55   /root/kernels/k/vmlinux" begins one, "Pss:" tells of it. */
+static void read_line(const char *line, size_t len, const char *kernels, struct mapping *m)
+{
+	if (!strncmp(line, "Size:", 5))
+		m->size_bytes = strtoll(line + 5, NULL, 10) * 1024;
+	else if (!strncmp(line, "Pss:", 4))
+		m->pss_bytes = strtoll(line + 4, NULL, 10) * 1024;
+	else if (!isupper((unsigned char)*line))
+		m->is_kernel = memmem(line, len, kernels, strlen(kernels)) != NULL;
+}
+
+/*
+ * PSS but for mappings that are about as big as the guest's memory (that is the guest's
+ * memory) and of kernels: those are pages of the file cache that all VMs share.
+ */
+static int64_t beyond_guest(const char *smaps, int64_t guest_bytes, const char *kernels)
+{
+	struct mapping m = { 0 };
+	int64_t sum = 0;
+
+	for (const char *line = smaps; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		read_line(line, len, kernels, &m);
+		if (!strncmp(line, "Pss:", 4) && !m.is_kernel &&
+		    (m.size_bytes < guest_bytes || m.size_bytes >= guest_bytes + GUEST_SLACK))
+			sum += m.pss_bytes;
+		line += len + (line[len] == '\n');
 	}
 	return sum;
 }
@@ -149,6 +172,7 @@ static int64_t guest_pss(const char *smaps, int64_t guest_bytes)
 static int64_t monitor_bytes(const struct instance *i)
 {
 	OWN(mem) char *cgroup = instance_cgroup(i);
+	OWN(mem) char *kernels = engine_path(i->e, "kernels/");
 	OWN(mem) char *path = NULL;
 	OWN(mem) char *smaps = NULL;
 	struct sched_job job = queue_job(i);
@@ -159,7 +183,16 @@ static int64_t monitor_bytes(const struct instance *i)
 	path = xasprintf("/proc/%d/smaps", (int)pid);
 	OWN(err) struct err *err = fd_read_file(AT_FDCWD, path, SMAPS_MAX, &smaps);
 
-	return err ? 0 : pss_of(pid) - guest_pss(smaps, job.demand.v[RES_MEMORY]);
+	return err ? 0 : beyond_guest(smaps, job.demand.v[RES_MEMORY], kernels);
+}
+
+/* Up at once, down slowly: the next VM's estimate shall hold. */
+static void learn(struct engine *e, const struct instance *i)
+{
+	int64_t is = i->manage_bytes * 1000 / queue_manage_most(i);
+	int64_t *learned = &e->manage_learned_milli;
+
+	*learned = is > *learned ? is : *learned - (*learned - is) / 8;
 }
 
 /* M_i: the shim, and of a VM what QEMU has beyond the guest's memory. */
@@ -170,6 +203,13 @@ static int64_t manage_of(const struct instance *i)
 	if (spec_is_vm(i->spec))
 		bytes += monitor_bytes(i);
 	return bytes > 0 ? bytes : i->manage_bytes;
+}
+
+static void measure_manage(struct instance *i)
+{
+	i->manage_bytes = manage_of(i);
+	if (spec_is_vm(i->spec))
+		learn(i->e, i);
 }
 
 static void sample_one(struct instance *i, int64_t now, int64_t *sum)
@@ -185,7 +225,7 @@ static void sample_one(struct instance *i, int64_t now, int64_t *sum)
 	i->measured.v[RES_MEMORY] = used_memory(&st);
 	/* Walks page tables: seldom is enough, it changes little. */
 	if (i->samples++ % MANAGE_EVERY == 0)
-		i->manage_bytes = manage_of(i);
+		measure_manage(i);
 	i->measured.v[RES_MANAGE] = i->manage_bytes;
 	sched_charge(i->e->sched, i->id, i->measured);
 }

@@ -66,6 +66,29 @@ static void merge_command(struct spec *s, const json_t *image)
 	}
 }
 
+static bool is_said(const json_t *value)
+{
+	return json_integer_value(value) || json_array_size(value);
+}
+
+/* Member by member: a user may change the interval alone. */
+static void merge_health(struct spec *s, const json_t *image)
+{
+	json_t *merged, *value;
+	const char *key;
+
+	if (!json_is_object(image))
+		return;
+	merged = json_copy((json_t *)(uintptr_t)image);
+	json_object_foreach(s->healthcheck, key, value)
+	{
+		if (is_said(value))
+			json_object_set(merged, key, value);
+	}
+	json_decref(s->healthcheck);
+	s->healthcheck = merged;
+}
+
 struct err *merge_image(struct spec *s, const json_t *config)
 {
 	const json_t *image = json_object_get(config, "config");
@@ -79,8 +102,7 @@ struct err *merge_image(struct spec *s, const json_t *config)
 	merge_text(&s->user, image, "User");
 	merge_text(&s->workdir, image, "WorkingDir");
 	merge_text(&s->stop_signal, image, "StopSignal");
-	if (!s->healthcheck && json_is_object(health))
-		s->healthcheck = json_incref(health);
+	merge_health(s, health);
 	if (!s->entrypoint.n && !s->cmd.n)
 		return err_new(ERR_INVALID, "no command specified");
 	return NULL;

@@ -383,7 +383,7 @@ static struct err *plan_host(struct draft *d, json_t **ret)
 {
 	struct instance *i = d->i;
 	const struct host_planner *planner = planner_of(i->e, i->spec)->host;
-	struct host_facts facts = { .state_dir = i->state_dir, .manage_bytes = i->manage_bytes };
+	struct host_facts facts = { .state_dir = i->state_dir };
 	OWN(json) json_t *host = json_object();
 	json_t *part;
 

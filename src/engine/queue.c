@@ -10,6 +10,7 @@
 #define IMAGE_VM_MEMORY (INT64_C(512) << 20)
 #define MACHINE_MEMORY  (INT64_C(2) << 30)
 #define MACHINE_CPUS    2000
+#define MARGIN_MILLI    60 /* of an M_i that was learned */
 
 /* ---- demand ---- */
 
@@ -37,9 +38,21 @@ int64_t spec_demand_memory_bytes(const struct spec *s)
 	return s->kind == SPEC_IMAGE_VM ? IMAGE_VM_MEMORY : 0;
 }
 
+int64_t queue_manage_most(const struct instance *i)
+{
+	const struct host_facts f = { .memory_bytes = spec_demand_memory_bytes(i->spec),
+				      .cpu_milli = spec_demand_cpu_milli(i->spec),
+				      .has_kvm = i->e->has_kvm };
+
+	return planner_of(i->e, i->spec)->host->manage_bytes(i->spec, &f);
+}
+
+/* As those that run are measured, and a little more. */
 static int64_t manage_estimate(const struct instance *i)
 {
-	return planner_of(i->e, i->spec)->host->manage_bytes(spec_demand_memory_bytes(i->spec));
+	int64_t most = queue_manage_most(i), learned = i->e->manage_learned_milli;
+
+	return spec_is_vm(i->spec) && learned ? most * (learned + MARGIN_MILLI) / 1000 : most;
 }
 
 /* A default that the user did not say is capped by what the host has. */

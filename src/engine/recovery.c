@@ -342,6 +342,7 @@ static void hello_running(struct instance *i, const struct shim_hello *h)
 	if (is_news)
 		shimlink_started(i, h->payload_pid, h->started_ns); /* a stop of it goes on there */
 	i->pid = h->payload_pid;
+	health_start(i);
 	if (is_paused != (h->is_frozen != 0))
 		inst_freeze_set(&i->freeze, FREEZE_USER, h->is_frozen);
 	if (h->is_frozen && !i->paused_at_ns)

@@ -371,6 +371,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	i->exit_code = 0;
 	update_started(i);
 	instance_emit(i, "start", NULL);
+	health_start(i);
 	if (i->restart_event)
 		instance_emit(i, "restart", NULL);
 	i->restart_event = false;

@@ -96,7 +96,7 @@ struct spec {
 	bool attach_stdin, attach_stdout, attach_stderr; /* as Docker shows them */
 	char *stop_signal;                               /* "SIGTERM" when NULL */
 	int stop_timeout_s;                              /* -1: default 10 */
-	json_t *healthcheck; /* Docker's object, or NULL; kept, not yet run */
+	json_t *healthcheck;                             /* Docker's object, or NULL */
 	struct strmap labels;
 	char *hostname, *domainname;
 	struct strv volumes; /* anonymous volumes named by image or -v /path */

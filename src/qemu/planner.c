@@ -2,15 +2,43 @@
 #include "qemu/planner.h"
 
 #include "backend/resources.h"
+#include "util/mem.h"
 
 #define QEMU            "/usr/bin/qemu-system-x86_64"
 #define BOOT_TIMEOUT_MS 120000
-#define MANAGE_BYTES    (INT64_C(96) << 20) /* QEMU under TCG, beyond the guest's memory */
+
+#define MIB (INT64_C(1) << 20)
+
+/* Measured (docs/numbers.md), with some more. */
+#define BASE_BYTES (40 * MIB) /* QEMU's heap and libraries, and the shim */
+#define TCG_BYTES  (32 * MIB) /* translated code, argv.c */
+#define VCPU_BYTES (2 * MIB)  /* each one's thread */
+
+static const char *accel_of(const struct spec *s, const struct host_facts *f)
+{
+	if (s->accel)
+		return s->accel;
+	return f->has_kvm ? "kvm" : "tcg";
+}
+
+static int64_t vcpus_of(const struct spec *s, const struct host_facts *f)
+{
+	return s->vcpus ? s->vcpus : (f->cpu_milli + 999) / 1000;
+}
+
+/* Page tables of the guest's memory are QEMU's too. */
+static int64_t manage_bytes(const struct spec *s, const struct host_facts *f)
+{
+	bool is_kvm = streq(accel_of(s, f), "kvm");
+
+	return BASE_BYTES + (is_kvm ? 0 : TCG_BYTES) + vcpus_of(s, f) * VCPU_BYTES +
+	       f->memory_bytes / 256;
+}
 
 /* The cgroup holds QEMU: the guest's memory and what managing costs; processes are the guest's. */
 static struct err *host_resources(const struct spec *s, const struct host_facts *f, json_t **ret)
 {
-	int64_t limit = f->memory_bytes + f->manage_bytes;
+	int64_t limit = f->memory_bytes + manage_bytes(s, f);
 	OWN(json) json_t *r = NULL;
 
 	TRY(resources_from_spec(s, &r));
@@ -20,12 +48,6 @@ static struct err *host_resources(const struct spec *s, const struct host_facts 
 	json_object_del(r, "pids");
 	*ret = json_incref(r);
 	return NULL;
-}
-
-/* Page tables of the guest's memory are QEMU's too. */
-static int64_t manage_bytes(int64_t memory_bytes)
-{
-	return MANAGE_BYTES + memory_bytes / 256;
 }
 
 static json_t *disk_json(const struct spec_disk *d, size_t n, const char *state_dir)
@@ -61,18 +83,6 @@ static void put_if(json_t *j, const char *key, const char *value)
 {
 	if (value)
 		jx_set_str(j, key, value);
-}
-
-static int64_t vcpus_of(const struct spec *s, const struct host_facts *f)
-{
-	return s->vcpus ? s->vcpus : (f->cpu_milli + 999) / 1000;
-}
-
-static const char *accel_of(const struct spec *s, const struct host_facts *f)
-{
-	if (s->accel)
-		return s->accel;
-	return f->has_kvm ? "kvm" : "tcg";
 }
 
 static struct err *machine(const struct spec *s, const struct host_facts *f, json_t **ret)

@@ -9,7 +9,6 @@
 static const struct host_facts facts = {
 	.state_dir = "/s",
 	.memory_bytes = 512 * MIB,
-	.manage_bytes = 100 * MIB,
 	.cpu_milli = 1500,
 };
 
@@ -35,7 +34,7 @@ static void the_cgroup_holds_guest_and_monitor(void **state)
 	assert_ok(qemu_host_planner.resources(s, &facts, &r));
 	text = jx_text(r);
 	assert_string_equal(text, "{\"cpu\":{\"quota\":50000,\"period\":100000},"
-				  "\"memory\":{\"limit\":641728512}}");
+				  "\"memory\":{\"limit\":618659840}}");
 }
 
 static void an_image_vm_boots_what_the_engine_found(void **state)
