@@ -616,9 +616,9 @@ void health_stop(struct instance *i);
 void health_exec_ended(struct instance *i, const char *exec_id, int code, const char *error);
 void health_view(const struct instance *i, struct instance_view *v);
 
-/** exec_mark_check() - it is forgotten when it ends; exec_forget() - now */
+/** exec_mark_check() - it is forgotten when it ends; exec_forget_check() - now */
 void exec_mark_check(struct engine *e, const char *exec_id);
-void exec_forget(struct engine *e, const char *exec_id);
+void exec_forget_check(struct engine *e, const char *exec_id);
 
 /* ---- update.c ---- */
 

@@ -32,7 +32,7 @@
 
 #define MIB         (INT64_C(1) << 20)
 #define GUEST_BYTES (96 * MIB)
-#define QEMU_BYTES  (96 * MIB)                 /* as queue.c's estimate for any VM */
+#define QEMU_BYTES  (80 * MIB)                 /* as the planner says for such a VM */
 #define IDLE_NS     (2 * INT64_C(1000000000))  /* docker cp asks twice */
 #define START_NS    (10 * INT64_C(1000000000)) /* a start waits so long for jobs */
 #define END_NS      (30 * INT64_C(1000000000))
@@ -343,7 +343,7 @@ static json_t *memory_limit(int64_t bytes)
 static struct err *write_plan(struct filevm *v)
 {
 	OWN(mem) char *path = xasprintf("%s/plan.json", v->state_dir);
-	struct host_facts facts = { .state_dir = v->state_dir, .manage_bytes = QEMU_BYTES };
+	struct host_facts facts = { .state_dir = v->state_dir };
 	OWN(strv) struct strv texts = { 0 };
 	OWN(json) json_t *rootfs = NULL;
 	OWN(json) json_t *vm = NULL;
