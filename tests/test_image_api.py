@@ -25,7 +25,8 @@ SLOW_WORKER = '''#!/bin/sh
 job=$(cat)
 case "$job" in
 *'"job":"save"'*|*'"op":"export"'*|*'"op":"get"'*)
-    printf %s "$job" | {real} 3>{dir}/whole >/dev/null
+    printf %s "$job" | {real} 3>{dir}/whole >{dir}/said
+    grep -v '"done"' {dir}/said
     head -c 50000 {dir}/whole >&3
     echo $$ >{dir}/pid.new; mv {dir}/pid.new {dir}/pid
     exec sleep 600 ;;

@@ -97,6 +97,20 @@ struct err *cli_send(struct cli *c, const struct hostel_request *r, struct hoste
 	return NULL;
 }
 
+struct err *cli_line(struct cli *c, struct hostel_reply *r, char **ret_line, json_t **ret_doc)
+{
+	OWN(mem) char *line = NULL;
+	int rc = hostel_reply_line(r, &line);
+
+	if (rc)
+		return cli_err(c, rc);
+	*ret_doc = NULL;
+	if (line)
+		TRY_MSG(jx_parse(line, strlen(line), ret_doc), "answer of hosteld");
+	*ret_line = TAKE(line);
+	return NULL;
+}
+
 /* ---- the program ---- */
 
 static const struct opt root_rows[] = {

@@ -46,6 +46,14 @@ char *cli_path(const char *path, ...);
 struct err *cli_send(struct cli *c, const struct hostel_request *r,
 		     struct hostel_reply **ret) MUST_USE;
 
+/**
+ * cli_line() - the next line of a stream, which is a JSON document
+ * @ret_line: owned by the caller, as @ret_doc; both NULL at the end of the stream
+ * Return: NULL; ERR_INVALID for what is no JSON.
+ */
+struct err *cli_line(struct cli *c, struct hostel_reply *r, char **ret_line,
+		     json_t **ret_doc) MUST_USE;
+
 static inline void own_reply_release(struct hostel_reply **slot)
 {
 	hostel_reply_close(*slot);

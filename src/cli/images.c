@@ -37,16 +37,13 @@ static struct err *follow(struct cli *c, struct hostel_reply *r, struct progress
 	for (;;) {
 		OWN(mem) char *line = NULL;
 		OWN(json) json_t *doc = NULL;
-		int rc = hostel_reply_line(r, &line);
 
-		if (rc)
-			return cli_err(c, rc);
+		TRY(cli_line(c, r, &line, &doc));
 		if (!line)
 			return TAKE(bad);
-		doc = json_loads(line, 0, NULL);
 		if (jx_str(doc, "error", NULL) && !bad)
 			bad = err_new(ERR_INTERNAL, "%s", jx_str(doc, "error", ""));
-		else if (doc)
+		else
 			progress_message(p, line);
 	}
 }

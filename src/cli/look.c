@@ -210,15 +210,10 @@ static struct err *print_events(struct cli *c, const struct args *a, struct host
 	for (;;) {
 		OWN(mem) char *line = NULL;
 		OWN(json) json_t *doc = NULL;
-		int rc = hostel_reply_line(r, &line);
 
-		if (rc)
-			return cli_err(c, rc);
+		TRY(cli_line(c, r, &line, &doc));
 		if (!line)
 			return NULL;
-		doc = json_loads(line, 0, NULL);
-		if (!doc)
-			continue;
 		if (streq(format, "json"))
 			printf("%s\n", line);
 		else if (format && !streq(format, "table"))

@@ -263,13 +263,10 @@ static struct err *start_queued(struct cli *c, const char *id)
 	for (;;) {
 		OWN(mem) char *line = NULL;
 		OWN(json) json_t *doc = NULL;
-		int rc = hostel_reply_line(r, &line);
 
-		if (rc)
-			return cli_err(c, rc);
+		TRY(cli_line(c, r, &line, &doc));
 		if (!line)
 			return err_new(ERR_UNAVAILABLE, "hosteld ended before the start");
-		TRY(jx_parse(line, strlen(line), &doc));
 		if (jx_str(doc, "waiting", NULL))
 			str_set(&reason, jx_str(doc, "waiting", NULL));
 		if (jx_str(doc, "error", NULL)) {

@@ -642,6 +642,8 @@ void streams_close(struct instance *i);
 void streams_hand_over(struct instance *i);
 void streams_tell(struct instance *i, const char *text);
 bool streams_withdrawn(struct instance *i);
+/** streams_parked() - is a client attached before the start? Those that went are let go of */
+bool streams_parked(struct instance *i);
 
 /** instance_commit() - write down what is about to be done to an instance, before it is done.  A
  * full disk does not hinder it: then a crash may forget it.

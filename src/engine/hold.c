@@ -10,13 +10,13 @@
 #define NOTICE_EACH_NS  (200 * INT64_C(1000000))
 #define HOLD_DEFAULT_NS (10 * INT64_C(1000000000))
 
-static enum engine_hold settle_hold(const struct instance *i, enum engine_hold hold)
+static enum engine_hold settle_hold(struct instance *i, enum engine_hold hold)
 {
 	if (hold != HOLD_AUTO)
 		return hold;
 	if (i->spec->queue_wait || i->e->c.queue_wait_default)
 		return HOLD_QUEUE;
-	return TAILQ_EMPTY(&i->parked) ? HOLD_LIMITED : HOLD_CLIENT;
+	return streams_parked(i) ? HOLD_CLIENT : HOLD_LIMITED;
 }
 
 /* ---- time-outs ---- */
@@ -71,6 +71,7 @@ static void on_notice(void *arg)
 
 	if (!instance_is_waiting(i) || !i->reason)
 		return;
+	streams_parked(i);
 	if (streams_withdrawn(i)) {
 		start_withdraw(i, "withdrawn by its client");
 		return;

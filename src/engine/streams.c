@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients' sockets: parked until the start, then handed to the shim. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -125,16 +126,36 @@ void streams_tell(struct instance *i, const char *text)
 		tell_one(p, text, i->spec->tty);
 }
 
-/* Ctrl-C on a parked terminal, or all clients gone. */
-bool streams_withdrawn(struct instance *i)
+/* One that only sends no more is still there to be told and shown. */
+static bool is_gone(int fd)
+{
+	struct pollfd f = { .fd = fd };
+
+	return poll(&f, 1, 0) > 0 && f.revents & (POLLHUP | POLLERR);
+}
+
+bool streams_parked(struct instance *i)
 {
 	struct parked *p, *next;
-	char buf[256];
 
 	for (p = TAILQ_FIRST(&i->parked); p; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (is_gone(p->fd))
+			parked_free(i, p);
+	}
+	return !TAILQ_EMPTY(&i->parked);
+}
+
+/* Ctrl-C on a parked terminal. */
+bool streams_withdrawn(struct instance *i)
+{
+	struct parked *p;
+	char buf[256];
+
+	TAILQ_FOREACH(p, &i->parked, link)
+	{
 		ssize_t n = recv(p->fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
 
-		next = TAILQ_NEXT(p, link);
 		if (i->spec->tty && n > 0 && memchr(buf, CTRL_C, (size_t)n))
 			return true;
 	}
