@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -137,23 +138,31 @@ static void meter_end(struct meter *m)
 
 /* ---- the machine ---- */
 
-static struct err *read_file(const char *path, struct err *(*fn)(struct source, void *), void *arg)
+struct reader {
+	struct err *(*fn)(struct reader *r, struct source in);
+	struct simulation *s;
+	struct meter meter;
+	uint64_t bytes; /* of a plain file */
+};
+
+static struct err *read_file(const char *path, struct reader *r)
 {
 	OWN(fd) int fd = streq(path, "-") ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
 	OWN(unz) struct unz *u = NULL;
+	struct stat st;
 
 	if (fd < 0)
 		return err_sys(errno, "%s", path);
 	TRY_MSG(unz_new(source_fd(&fd), &u), "%s", path);
-	TRY_MSG(fn(unz_source(u), arg), "%s", path);
+	if (unz_kind(u) == UNZ_PLAIN && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		r->bytes = (uint64_t)st.st_size;
+	TRY_MSG(r->fn(r, unz_source(u)), "%s", path);
 	return NULL;
 }
 
-static struct err *take_nodes(struct source in, void *arg)
+static struct err *take_nodes(struct reader *r, struct source in)
 {
-	struct simulation *s = arg;
-
-	return sim_nodes_read(in, &s->list, &s->n_nodes);
+	return sim_nodes_read(in, &r->s->list, &r->s->n_nodes);
 }
 
 static struct err *machine_read(struct simulation *s)
@@ -163,7 +172,7 @@ static struct err *machine_read(struct simulation *s)
 	int64_t n = 1, milli = 1000, bytes = NO_LIMIT;
 
 	if (nodes && strspn(nodes, "0123456789") != strlen(nodes))
-		return read_file(nodes, take_nodes, s);
+		return read_file(nodes, &(struct reader) { .fn = take_nodes, .s = s });
 	if (nodes)
 		TRY_MSG(num_parse_i64(nodes, 1, 1000000, &n), "--nodes");
 	if (cpus)
@@ -217,16 +226,11 @@ static struct sim_limits limits_of(const struct simulation *s)
 
 /* ---- the trace ---- */
 
-struct reading {
-	struct simulation *s;
-	struct meter meter;
-};
-
-static struct err *take_trace(struct source in, void *arg)
+static struct err *take_trace(struct reader *r, struct source in)
 {
-	struct reading *r = arg;
 	struct sim_limits limits = limits_of(r->s);
 
+	limits.bytes = r->bytes;
 	limits.progress = meter_lines;
 	limits.arg = &r->meter;
 	return sim_trace_read(in, &limits, &r->s->trace);
@@ -246,7 +250,7 @@ static struct err *trace_read(struct simulation *s)
 	const char *log = args_text(s->args, "from-log");
 	const char *name = log ? log : s->args->n_rest ? s->args->rest[0] : NULL;
 	int64_t begin = clock_boot_ns(), seed = args_int(s->args, "seed", 1);
-	struct reading r = { .s = s };
+	struct reader r = { .fn = take_trace, .s = s };
 	struct err *e;
 
 	if (!name)
@@ -257,7 +261,7 @@ static struct err *trace_read(struct simulation *s)
 		TRY(sim_load_make(name, (uint64_t)seed, &s->trace));
 	} else {
 		meter_start(&r.meter, "reading");
-		e = read_file(name, take_trace, &r);
+		e = read_file(name, &r);
 		meter_end(&r.meter);
 		TRY(e);
 		if (args_flag(s->args, "strict"))

@@ -257,6 +257,7 @@ struct err *sim_load_make(const char *text, uint64_t seed, struct sim_trace *ret
 
 	TRY(parts_read(text, v));
 	rng_seed(&r, seed);
+	sim_trace_reserve(ret, (size_t)v[P_JOBS]);
 	if (begins(text, "lublin"))
 		make_lublin(v, &r, ret);
 	else

@@ -87,16 +87,6 @@ static double seconds(int64_t ns)
 	return (double)ns / SIM_SECOND;
 }
 
-static double wait_of(const struct sim_job *j)
-{
-	return seconds(j->end_ns - j->submit_ns - j->run_ns);
-}
-
-static double turnaround_of(const struct sim_job *j)
-{
-	return seconds(j->end_ns - j->submit_ns);
-}
-
 static double slowdown_of(const struct sim_job *j)
 {
 	return (double)(j->end_ns - j->submit_ns) / (double)j->run_ns;
@@ -116,26 +106,6 @@ static double mean_seconds(wide sum_ns, size_t n)
 	return (double)sum_ns / SIM_SECOND / (double)n;
 }
 
-static void fill_dists(const struct sim_trace *t, struct sim_result *r)
-{
-	static double (*const of[])(const struct sim_job *j) = { wait_of, turnaround_of,
-								 slowdown_of, bounded_of };
-	struct sim_dist *to[] = { &r->wait_s, &r->turnaround_s, &r->slowdown,
-				  &r->bounded_slowdown };
-	OWN(mem) double *v = xcalloc(t->n, sizeof(*v));
-
-	for (size_t k = 0; k < ARRAY_SIZE(of); k++) {
-		double sum = 0;
-
-		for (size_t i = 0; i < t->n; i++) {
-			v[i] = of[k](&t->jobs[i]);
-			sum += v[i];
-		}
-		to[k]->mean = sum / (double)t->n;
-		fill_dist(v, t->n, to[k]);
-	}
-}
-
 /* ---- users and classes ---- */
 
 struct user {
@@ -143,25 +113,18 @@ struct user {
 };
 
 /* Jain's index: (sum x)^2 / (n sum x^2) */
-static void fill_users(const struct sim_trace *t, struct sim_result *r)
+static void fill_fairness(const struct user *users, size_t n, struct sim_result *r)
 {
-	OWN(mem) struct user *users = xcalloc(t->n_users, sizeof(*users));
 	double sum = 0, squares = 0;
 
-	for (size_t i = 0; i < t->n; i++) {
-		struct user *u = &users[t->jobs[i].user];
-
-		u->run += seconds(t->jobs[i].run_ns);
-		u->turnaround += turnaround_of(&t->jobs[i]);
-	}
-	for (size_t i = 0; i < t->n_users; i++) {
+	for (size_t i = 0; i < n; i++) {
 		double x = users[i].run / users[i].turnaround;
 
 		sum += x;
 		squares += x * x;
 	}
-	r->users = t->n_users;
-	r->jain = squares > 0 ? sum * sum / ((double)t->n_users * squares) : 1;
+	r->users = n;
+	r->jain = squares > 0 ? sum * sum / ((double)n * squares) : 1;
 }
 
 static struct sim_class *class_of(struct sim_result *r, int32_t priority)
@@ -180,50 +143,94 @@ static struct sim_class *class_of(struct sim_result *r, int32_t priority)
 	return &r->classes[i];
 }
 
-static void fill_classes(const struct sim_trace *t, struct sim_result *r)
+static void settle_classes(struct sim_result *r, bool too_many)
 {
-	r->n_classes = 0;
-	for (size_t i = 0; i < t->n; i++) {
-		struct sim_class *c = class_of(r, t->jobs[i].priority);
-
-		if (!c) {
-			r->n_classes = 0;
-			return;
-		}
-		c->jobs++;
-		c->wait_s += wait_of(&t->jobs[i]);
-		c->turnaround_s += turnaround_of(&t->jobs[i]);
-	}
+	if (r->n_classes == 1 || too_many)
+		r->n_classes = 0;
 	for (size_t i = 0; i < r->n_classes; i++) {
 		r->classes[i].wait_s /= (double)r->classes[i].jobs;
 		r->classes[i].turnaround_s /= (double)r->classes[i].jobs;
 	}
-	if (r->n_classes == 1)
-		r->n_classes = 0;
+}
+
+/* ---- all jobs, looked at once ---- */
+
+enum quantity { WAIT, TURNAROUND, SLOWDOWN, BOUNDED, QUANTITIES };
+
+struct sums {
+	struct user *users;
+	double *v[QUANTITIES];
+	double slowdown, bounded;
+	wide run, turnaround, area;
+	int64_t last_ns;
+	bool too_many_classes;
+};
+
+static void sums_done(struct sums *s)
+{
+	free(s->users);
+	for (size_t i = 0; i < QUANTITIES; i++)
+		free(s->v[i]);
+}
+
+static inline void own_sums_release(struct sums *s)
+{
+	sums_done(s);
+}
+
+static void add_job(struct sums *s, const struct sim_job *j, size_t i, struct sim_result *r)
+{
+	int64_t turnaround = j->end_ns - j->submit_ns;
+	struct user *u = &s->users[j->user];
+	struct sim_class *c = s->too_many_classes ? NULL : class_of(r, j->priority);
+
+	s->v[WAIT][i] = seconds(turnaround - j->run_ns);
+	s->v[TURNAROUND][i] = seconds(turnaround);
+	s->v[SLOWDOWN][i] = slowdown_of(j);
+	s->v[BOUNDED][i] = bounded_of(j);
+	s->slowdown += s->v[SLOWDOWN][i];
+	s->bounded += s->v[BOUNDED][i];
+	s->run += j->run_ns;
+	s->turnaround += turnaround;
+	s->area += (wide)j->run_ns * j->cpu_milli;
+	s->last_ns = j->end_ns > s->last_ns ? j->end_ns : s->last_ns;
+	u->run += seconds(j->run_ns);
+	u->turnaround += s->v[TURNAROUND][i];
+	s->too_many_classes = !c;
+	if (!c)
+		return;
+	c->jobs++;
+	c->wait_s += s->v[WAIT][i];
+	c->turnaround_s += s->v[TURNAROUND][i];
 }
 
 void sim_result_sum(const struct sim_trace *t, int64_t cpu_milli, struct sim_result *ret)
 {
-	int64_t first = t->jobs[0].submit_ns, last = 0;
-	wide run = 0, turnaround = 0, area = 0;
+	OWN(sums) struct sums s = { .users = xcalloc(t->n_users, sizeof(struct user)) };
+	struct sim_dist *to[] = { &ret->wait_s, &ret->turnaround_s, &ret->slowdown,
+				  &ret->bounded_slowdown };
+	int64_t span;
 
-	for (size_t i = 0; i < t->n; i++) {
-		const struct sim_job *j = &t->jobs[i];
-
-		last = j->end_ns > last ? j->end_ns : last;
-		run += j->run_ns;
-		turnaround += j->end_ns - j->submit_ns;
-		area += (wide)j->run_ns * j->cpu_milli;
+	for (size_t i = 0; i < QUANTITIES; i++) {
+		s.v[i] = xcalloc(t->n, sizeof(double));
+		mem_huge(s.v[i], t->n * sizeof(double));
 	}
+	ret->n_classes = 0;
+	for (size_t i = 0; i < t->n; i++)
+		add_job(&s, &t->jobs[i], i, ret);
+	for (size_t i = 0; i < QUANTITIES; i++)
+		fill_dist(s.v[i], t->n, to[i]);
+	span = s.last_ns - t->jobs[0].submit_ns;
 	ret->jobs = t->n;
 	ret->dropped = t->dropped;
-	fill_dists(t, ret);
-	ret->wait_s.mean = mean_seconds(turnaround - run, t->n);
-	ret->turnaround_s.mean = mean_seconds(turnaround, t->n);
-	ret->makespan_s = seconds(last - first);
-	ret->run_total_s = (double)run / SIM_SECOND;
-	ret->wait_total_s = (double)(turnaround - run) / SIM_SECOND;
-	ret->utilisation = (double)area / ((double)cpu_milli * (double)(last - first));
-	fill_users(t, ret);
-	fill_classes(t, ret);
+	ret->wait_s.mean = mean_seconds(s.turnaround - s.run, t->n);
+	ret->turnaround_s.mean = mean_seconds(s.turnaround, t->n);
+	ret->slowdown.mean = s.slowdown / (double)t->n;
+	ret->bounded_slowdown.mean = s.bounded / (double)t->n;
+	ret->makespan_s = seconds(span);
+	ret->run_total_s = (double)s.run / SIM_SECOND;
+	ret->wait_total_s = (double)(s.turnaround - s.run) / SIM_SECOND;
+	ret->utilisation = (double)s.area / ((double)cpu_milli * (double)span);
+	fill_fairness(s.users, t->n_users, ret);
+	settle_classes(ret, s.too_many_classes);
 }

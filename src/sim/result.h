@@ -52,7 +52,7 @@ void sim_result_done(struct sim_result *r);
  * sim_result_sum() - over all jobs of a trace that was run
  * @cpu_milli: of the machine
  * @ret:       the numbers above "How it was computed" are set, no more
- * Context: needs 8 bytes per job while it works.
+ * Context: needs 32 bytes per job while it works.
  */
 void sim_result_sum(const struct sim_trace *t, int64_t cpu_milli, struct sim_result *ret);
 

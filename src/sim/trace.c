@@ -41,9 +41,58 @@ void sim_trace_done(struct sim_trace *t)
 	free(t->more);
 	free(t->policy);
 	free(t->user_numbers);
+	free(t->user_table);
 	strmap_done(&t->header);
 	*t = (struct sim_trace) { 0 };
 }
+
+/* ---- users: numbers of the trace to numbers from 0 on ---- */
+
+struct sim_user {
+	uint32_t number, at; /* at: 1 + its place; 0: empty */
+};
+
+static struct sim_user *user_slot(struct sim_user *users, size_t size, uint32_t number)
+{
+	size_t i = (number * 0x9e3779b1U >> 4) & (size - 1);
+
+	while (users[i].at && users[i].number != number)
+		i = (i + 1) & (size - 1);
+	return &users[i];
+}
+
+static void users_grow(struct sim_trace *t)
+{
+	size_t size = t->user_slots ? t->user_slots * 2 : 64;
+	struct sim_user *bigger = xcalloc(size, sizeof(*bigger));
+
+	for (size_t i = 0; i < t->user_slots; i++)
+		if (t->user_table[i].at)
+			*user_slot(bigger, size, t->user_table[i].number) = t->user_table[i];
+	free(t->user_table);
+	t->user_table = bigger;
+	t->user_slots = size;
+	t->user_numbers = xrealloc(t->user_numbers, size, sizeof(uint32_t));
+}
+
+static uint32_t user_place(struct sim_trace *t, uint32_t number)
+{
+	struct sim_user *u;
+
+	if (t->n_users * 2 >= t->user_slots)
+		users_grow(t);
+	u = user_slot(t->user_table, t->user_slots, number);
+	if (!u->at) {
+		t->user_numbers[t->n_users++] = number;
+		*u = (struct sim_user) { number, t->n_users };
+	}
+	return u->at - 1;
+}
+
+/* ---- jobs ---- */
+
+#define HUGE_FROM  (8 << 20)
+#define LINE_LEAST 46 /* few lines of a trace are shorter */
 
 static void grow(struct sim_trace *t)
 {
@@ -52,6 +101,15 @@ static void grow(struct sim_trace *t)
 	t->jobs = xrealloc(t->jobs, t->cap, sizeof(*t->jobs));
 	if (t->more)
 		t->more = xrealloc(t->more, t->cap, sizeof(*t->more));
+}
+
+void sim_trace_reserve(struct sim_trace *t, size_t n)
+{
+	if (n * sizeof(*t->jobs) < HUGE_FROM || t->cap)
+		return;
+	t->cap = n;
+	t->jobs = xrealloc(t->jobs, t->cap, sizeof(*t->jobs));
+	mem_huge(t->jobs, t->cap * sizeof(*t->jobs));
 }
 
 void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct sim_more *more)
@@ -64,7 +122,10 @@ void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct si
 	}
 	if (t->more)
 		t->more[t->n] = more ? *more : (struct sim_more) { 0 };
-	t->jobs[t->n++] = *j;
+	if (t->n && j->submit_ns < t->jobs[t->n - 1].submit_ns)
+		t->is_unsorted = true;
+	t->jobs[t->n] = *j;
+	t->jobs[t->n++].user = user_place(t, j->user);
 }
 
 void sim_trace_count(struct sim_trace *t, enum sim_bad b, uint64_t line)
@@ -90,14 +151,6 @@ static int by_submission(const void *a, const void *b)
 	return x->at < y->at ? -1 : 1;
 }
 
-static bool is_sorted(const struct sim_trace *t)
-{
-	for (size_t i = 1; i < t->n; i++)
-		if (t->jobs[i].submit_ns < t->jobs[i - 1].submit_ns)
-			return false;
-	return true;
-}
-
 static void *permuted(const void *from, size_t size, const struct key *keys, size_t n, size_t cap)
 {
 	char *to = xcalloc(cap, size);
@@ -112,8 +165,6 @@ static void sort(struct sim_trace *t)
 	OWN(mem) struct key *keys = NULL;
 	void *old;
 
-	if (is_sorted(t))
-		return;
 	keys = xcalloc(t->n, sizeof(*keys));
 	for (size_t i = 0; i < t->n; i++)
 		keys[i] = (struct key) { t->jobs[i].submit_ns, i };
@@ -128,58 +179,14 @@ static void sort(struct sim_trace *t)
 	}
 }
 
-/* ---- users: numbers of the trace to numbers from 0 on ---- */
-
-struct user {
-	uint32_t number, at; /* at: 1 + its place; 0: empty */
-};
-
-static struct user *user_slot(struct user *users, size_t size, uint32_t number)
-{
-	size_t i = (number * 0x9e3779b1U >> 4) & (size - 1);
-
-	while (users[i].at && users[i].number != number)
-		i = (i + 1) & (size - 1);
-	return &users[i];
-}
-
-static struct user *users_grow(struct user *users, size_t *size)
-{
-	struct user *bigger = xcalloc(*size * 2, sizeof(*bigger));
-
-	for (size_t i = 0; i < *size; i++)
-		if (users[i].at)
-			*user_slot(bigger, *size * 2, users[i].number) = users[i];
-	free(users);
-	*size *= 2;
-	return bigger;
-}
-
-static void number_users(struct sim_trace *t)
-{
-	size_t size = 64;
-	struct user *users = xcalloc(size, sizeof(*users));
-
-	t->n_users = 0;
-	for (size_t i = 0; i < t->n; i++) {
-		struct user *u = user_slot(users, size, t->jobs[i].user);
-
-		if (!u->at) {
-			*u = (struct user) { t->jobs[i].user, ++t->n_users };
-			t->user_numbers = xrealloc(t->user_numbers, t->n_users, sizeof(uint32_t));
-			t->user_numbers[t->n_users - 1] = u->number;
-		}
-		t->jobs[i].user = u->at - 1;
-		if (t->n_users * 2 >= size)
-			users = users_grow(users, &size);
-	}
-	free(users);
-}
-
 void sim_trace_settle(struct sim_trace *t)
 {
-	sort(t);
-	number_users(t);
+	if (t->is_unsorted)
+		sort(t);
+	t->is_unsorted = false;
+	free(t->user_table);
+	t->user_table = NULL;
+	t->user_slots = 0;
 }
 
 /* ---- read ---- */
@@ -241,6 +248,7 @@ struct err *sim_trace_read(struct source in, const struct sim_limits *limits, st
 			       "line %" PRIu64 ": neither SWF, nor CSV with named columns, nor an "
 			       "event log of hostel",
 			       l.number + 1);
+	sim_trace_reserve(ret, limits->bytes / LINE_LEAST);
 	TRY(format->read(&l, limits, ret));
 	ret->lines = l.number;
 	if (!ret->n)

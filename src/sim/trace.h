@@ -67,6 +67,8 @@ const char *sim_bad_name(enum sim_bad b);
 /** sim_bad_text() - for people: "fewer columns than the format has (dropped)" */
 const char *sim_bad_text(enum sim_bad b);
 
+struct sim_user;
+
 struct sim_trace {
 	struct sim_job *jobs;
 	struct sim_more *more; /* NULL: only cpus are named */
@@ -77,6 +79,9 @@ struct sim_trace {
 	uint64_t dropped; /* jobs and lines that are not in jobs[] */
 	uint64_t lines;
 	uint32_t n_users;
+	bool is_unsorted;
+	struct sim_user *user_table; /* hash, while it is read */
+	size_t user_slots;
 	uint32_t *user_numbers;
 	/* Header fields of SWF; 0: not given */
 	int64_t max_procs, max_nodes;
@@ -101,6 +106,7 @@ struct sim_limits {
 	int64_t cpu_milli; /* of all nodes; 0: SWF takes it from the header (MaxProcs, MaxNodes) */
 	/* Largest node: an instance of a CSV must fit one; 0: no bound */
 	int64_t node_cpu_milli, node_memory_bytes, node_gpu_milli;
+	uint64_t bytes;                              /* the trace is about so long; 0: unknown */
 	void (*progress)(void *arg, uint64_t lines); /* may be NULL */
 	void *arg;
 };
@@ -123,13 +129,17 @@ int64_t sim_trace_total(const struct sim_trace *t);
 
 /* ---- for readers and generators ---- */
 
-/** sim_trace_add() - the next job; @more may be NULL; in any order, users of any number */
+/** sim_trace_add() - the next job; @more may be NULL; in any order, users of any number: they are
+ * counted from 0 */
 void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct sim_more *more);
+
+/** sim_trace_reserve() - room for about @n jobs; before the first, a hint */
+void sim_trace_reserve(struct sim_trace *t, size_t n);
 
 /** sim_trace_count() - line @line is bad (dropped by itself for those sorts that are) */
 void sim_trace_count(struct sim_trace *t, enum sim_bad b, uint64_t line);
 
-/** sim_trace_settle() - jobs by submission, users from 0 on; call once after the last job */
+/** sim_trace_settle() - jobs by submission; call once after the last job */
 void sim_trace_settle(struct sim_trace *t);
 
 #endif

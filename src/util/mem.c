@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static void out_of_memory(void)
@@ -30,6 +31,16 @@ void *xrealloc(void *old, size_t n, size_t size)
 	if (!p)
 		out_of_memory();
 	return p;
+}
+
+void mem_huge(void *p, size_t n)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)p, to = from + n;
+
+	from = (from + page - 1) / page * page;
+	to = to / page * page;
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
 char *xstrdup(const char *s)

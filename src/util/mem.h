@@ -44,6 +44,12 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
  */
 struct err *try_alloc(size_t n, size_t max, void **ret_buf) MUST_USE;
 
+/**
+ * mem_huge() - a hint that the kernel may back @n bytes at @p, several MiB of an xcalloc() or
+ * xrealloc(), by huge pages: for arrays that are filled from end to end
+ */
+void mem_huge(void *p, size_t n);
+
 /** own_mem_release() - for OWN(mem) char *s = NULL, any malloc()ed pointer */
 static inline void own_mem_release(void *slot)
 {
