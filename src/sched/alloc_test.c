@@ -411,6 +411,31 @@ static void a_pass_says_when_max_wait_is_over_and_reasons_name_the_head(void **s
 	assert_int_equal(alloc_pass(a, 605 * SEC).n_starts, 1);
 }
 
+static void with_nodes_the_reservation_is_on_the_one_that_is_free_first(void **state)
+{
+	struct alloc_config conf = { .policy = "easy", .resources = 1 };
+	OWN(alloc) struct alloc *a = alloc_new(&conf);
+	struct amounts caps[2] = { { .v = { 4000 } }, { .v = { 4000 } } };
+	uint32_t head, endless, wide;
+	struct alloc_result res;
+	struct alloc_reason why;
+
+	alloc_nodes(a, caps, 2);
+	alloc_arrive(a, &(struct alloc_job) { .demand.v = { 2000 }, .planned_ns = 100 });
+	alloc_arrive(a, &(struct alloc_job) { .demand.v = { 3000 }, .planned_ns = 60 });
+	head = alloc_arrive(a, &(struct alloc_job) { .demand.v = { 4000 }, .planned_ns = 5 });
+	wide = alloc_arrive(a, &(struct alloc_job) { .demand.v = { 2000 } });
+	endless = alloc_arrive(a, &(struct alloc_job) { .demand.v = { 1000 } });
+	res = alloc_pass(a, 0);
+	assert_true(alloc_reason(a, head, &why));
+	assert_int_equal(why.starts_ns, 60); /* node 1 */
+	assert_int_equal(res.n_starts, 3);
+	assert_true(alloc_is_running(a, wide)); /* on node 0: nothing is reserved there */
+	assert_int_equal(res.starts[2].node, 0);
+	assert_false(
+	    alloc_is_running(a, endless)); /* it would fit on node 1 only, before the head */
+}
+
 static void an_endless_candidate_takes_only_what_is_left_over(void **state)
 {
 	struct alloc_config conf = { .policy = "easy", .resources = 1 };
@@ -983,6 +1008,7 @@ int main(void)
 		cmocka_unit_test(dot_product_follows_the_shape_of_the_need),
 		cmocka_unit_test(max_wait_ends_every_starvation),
 		cmocka_unit_test(a_pass_says_when_max_wait_is_over_and_reasons_name_the_head),
+		cmocka_unit_test(with_nodes_the_reservation_is_on_the_one_that_is_free_first),
 		cmocka_unit_test(an_endless_candidate_takes_only_what_is_left_over),
 		cmocka_unit_test(quota_keeps_one_user_back_and_nobody_else),
 		cmocka_unit_test(policies_are_found_by_name_and_refused_with_all_names),

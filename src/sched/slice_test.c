@@ -369,6 +369,21 @@ static void aging_and_boosts_end_starvation(void **state)
 	}
 }
 
+/* Level with it after 100 and admitted first, it runs a quantum, and no longer: 14 times in 1600.
+ */
+static void an_aged_job_runs_a_quantum(void **state)
+{
+	OWN(slice)
+	struct slice *s = machine(
+	    "priority", 1,
+	    (struct slice_config) { .quantum_ns = 10, .aging_ns = 50, .suspends_at_once = true });
+	uint32_t weak = slice_admit(s, &(struct slice_job) { .cpu_milli = 1000 }, 0);
+
+	slice_admit(s, &(struct slice_job) { .cpu_milli = 1000, .priority = 2 }, 0);
+	idle_along(s, 1610);
+	assert_int_equal(slice_ran_ns(s, weak, 1600), 140);
+}
+
 static void fair_shares_by_weight_and_nobody_gets_more_than_he_can_use(void **state)
 {
 	OWN(slice) struct slice *s = machine("fair", 4, (struct slice_config) { 0 });
@@ -465,6 +480,7 @@ int main(void)
 		cmocka_unit_test(a_wide_gang_gets_its_turn_among_small_ones),
 		cmocka_unit_test(cpus_of_what_is_suspended_are_free_only_when_it_is),
 		cmocka_unit_test(aging_and_boosts_end_starvation),
+		cmocka_unit_test(an_aged_job_runs_a_quantum),
 		cmocka_unit_test(fair_shares_by_weight_and_nobody_gets_more_than_he_can_use),
 		cmocka_unit_test(srtf_takes_a_new_expectation_and_puts_unknown_ones_last),
 		cmocka_unit_test(what_runs_fits_and_cpus_do_not_idle),
