@@ -106,6 +106,51 @@ static void replies_and_errors_come_out_as_they_went_in(void **state)
 	server_stop(&s);
 }
 
+/* Answers on a kept connection once, takes another request there, and is gone, as in a restart. */
+static void *serve_and_go(void *arg)
+{
+	static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
+	struct server *s = arg;
+	int fd = accept(s->fd, NULL, NULL);
+
+	if (read(fd, s->asked, sizeof(s->asked)) <= 0 || write(fd, ok, strlen(ok)) < 0 ||
+	    read(fd, s->asked, sizeof(s->asked)) <= 0)
+		abort();
+	close(fd);
+	s->answers = (const char *const[]) {
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n[2]",
+		"", /* to what may not be asked twice */
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n[4]",
+		NULL,
+	};
+	return serve(s);
+}
+
+static void what_may_be_asked_twice_is_when_a_kept_connection_was_closed(void **state)
+{
+	static const char *const none[] = { NULL };
+	struct server s;
+	struct hostel *h;
+	char *body = NULL;
+
+	server_start(&s, none);
+	pthread_join(s.thread, NULL);
+	pthread_create(&s.thread, NULL, serve_and_go, &s);
+	h = hostel_open(s.path);
+	assert_int_equal(hostel_call(h, "GET", "/1", NULL, &body), HOSTEL_OK);
+	assert_string_equal(body, "[]");
+	free(body);
+	assert_int_equal(hostel_call(h, "GET", "/2", NULL, &body), HOSTEL_OK);
+	assert_string_equal(body, "[2]");
+	free(body);
+	assert_int_equal(hostel_call(h, "POST", "/3", NULL, NULL), HOSTEL_BROKEN);
+	assert_int_equal(hostel_call(h, "GET", "/4", NULL, &body), HOSTEL_OK);
+	assert_string_equal(body, "[4]");
+	free(body);
+	hostel_close(h);
+	server_stop(&s);
+}
+
 static void a_stream_after_101_is_told_apart_by_frames(void **state)
 {
 	static const char frames[] = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\n"
@@ -221,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replies_and_errors_come_out_as_they_went_in),
+		cmocka_unit_test(what_may_be_asked_twice_is_when_a_kept_connection_was_closed),
 		cmocka_unit_test(a_stream_after_101_is_told_apart_by_frames),
 		cmocka_unit_test(nobody_there_is_said_with_the_path),
 		cmocka_unit_test(a_path_with_a_space_is_not_sent),
