@@ -5,7 +5,7 @@ told holds afterwards, what it was not told has happened or has not, nothing tha
 HOSTEL_TEST_SEED     seed of the random moments (printed)
 HOSTEL_TEST_DEATHS   how many of them
 """
-import contextlib, http.client, json, os, random, threading, time
+import contextlib, http.client, os, random, socket, threading, time
 
 import pytest
 
@@ -264,4 +264,109 @@ def test_killed_with_a_start_in_the_queue(world, kind, waits):
     else:
         is_withdrawn(d, name)
     d.clear()
+    nothing_leaks(d)
+
+
+# ---- a store that is lost or damaged ----
+
+def lose(d):
+    for path in d.root.glob('hostel.db*'):
+        path.unlink()
+
+
+def damage(d):
+    (d.root / 'hostel.db-wal').unlink(missing_ok=True)
+    with open(d.root / 'hostel.db', 'r+b') as f:
+        f.write(b'this is no database' * 100)
+
+
+def damage_inside(d):
+    """Its pages, not its head."""
+    (d.root / 'hostel.db-wal').unlink(missing_ok=True)
+    with open(d.root / 'hostel.db', 'r+b') as f:
+        f.seek(0, 2)
+        for at in range(4096, f.tell(), 4096):
+            f.seek(at)
+            f.write(os.urandom(256))
+
+
+def fetched(port):
+    with socket.create_connection(('127.0.0.1', port), 10) as s:
+        s.settimeout(10)
+        return s.makefile().read()
+
+
+MEASURED = ('ManageBytes',)   # anew, every few seconds
+
+
+def differences(a, b, at=''):
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [d for k in {**a, **b} if k not in MEASURED for d in differences(a.get(k), b.get(k), f'{at}.{k}')]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return [d for n in range(len(a)) for d in differences(a[n], b[n], f'{at}[{n}]')]
+    return [] if a == b else [f'{at}: {a!r} was {b!r}']
+
+
+def picture(d):
+    """What a user sees of it all, in an order of its own."""
+    names = sorted(i['name'] for i in d.api('GET', '/hostel/v1/instances?all=true').json)
+    by = lambda key: lambda o: str(o[key])
+    return {
+        'images': sorted(d.api('GET', '/images/json').json, key=by('Id')),
+        'image': d.api('GET', '/images/busybox/json').json,
+        'volumes': sorted(d.api('GET', '/volumes').json['Volumes'], key=by('Name')),
+        'kernels': d.api('GET', '/hostel/v1/kernels').json,
+        'networks': sorted(d.api('GET', '/networks').json, key=by('Id')),
+        'inspect': {n: d.api('GET', f'/containers/{n}/json').json for n in names},
+        'ps': sorted(({k: c[k] for k in ('Id', 'Names', 'Image', 'ImageID', 'Command', 'Created', 'Ports', 'Labels', 'State')}
+                      for c in d.api('GET', '/containers/json?all=1').json), key=by('Id')),
+    }
+
+
+@pytest.mark.parametrize('harm', [lose, damage, damage_inside])
+def test_a_store_that_is_gone_is_made_anew_from_what_lies_beside_it(world, harm):
+    d = world
+    d.ok('tag', 'busybox', 'registry.example/other:3')
+    d.ok('volume', 'create', '--label', 'of=test', 'data')
+    network = d.api('POST', '/networks/create', {'Name': 'lan', 'Labels': {'a': 'b'}}).json['Id']
+    serve = 'while :; do echo served | nc -l -p 80; done'
+    d.ok('run', '-d', '--name', 'web', '-p', '127.0.0.1::80', '-v', 'data:/srv', '-v', '/anonymous', '--label', 'x=y',
+         '--restart', 'unless-stopped', '-m', '64m', 'busybox', 'sh', '-c', f'echo out; {serve}')
+    d.ok('run', '-d', '--name', 'member', '--network', 'lan', 'busybox', 'sleep', '1000')
+    kind = ['--vm', '-m', '192m'] if harm is lose else []   # boots take their time
+    d.ok('run', '-d', '--name', 'vm', *kind, '-p', '127.0.0.1::80', 'busybox', 'sh', '-c', serve, timeout=PATIENCE)
+    d.ok('run', '-d', '--name', 'ice', 'busybox', 'sleep', '1000')
+    d.ok('pause', 'ice')
+    d.hostel('run', '--name', 'over', 'busybox', 'sh', '-c', 'exit 5')
+    d.hostel('run', '--name', 'failed', 'busybox', 'nosuch')
+    d.ok('create', '--name', 'never', 'busybox')
+    d.ok('run', '-d', '--name', 'stopped', '--restart', 'always', 'busybox', 'sleep', '1000')
+    d.ok('stop', '-t', '0', 'stopped')
+    d.ok('run', '-d', '--name', 'old', 'busybox', 'sleep', '1000')
+    d.ok('rename', 'old', 'renamed')
+    port = lambda name: int(d.ok('port', name).split(':')[-1])
+    wait_for(lambda: fetched(port('web')) == 'served\n', PATIENCE)
+    wait_for(lambda: fetched(port('vm')) == 'served\n', PATIENCE)
+    before = picture(d)
+    d.kill()
+    harm(d)
+    d.start()
+    wait_for(lambda: all(state(d, n)['Running'] for n in ('web', 'member', 'vm', 'ice', 'renamed')), PATIENCE)
+    assert harm is lose or (d.root / 'hostel.db.damaged').exists()
+    after = picture(d)
+    assert differences(after, before) == []
+    for name in ('web', 'vm'):
+        wait_for(lambda: fetched(port(name)) == 'served\n', PATIENCE)
+        assert d.ok('exec', name, 'echo', 'in') == 'in'
+    # The claims are there: a port, a name and an address are not given twice.
+    a = d.hostel('run', '--rm', '-p', f'127.0.0.1:{port("web")}:80', 'busybox', 'true')
+    assert a.returncode == 125 and 'is held by instance web' in a.err
+    a = d.hostel('run', '-d', '--name', 'web', 'busybox', 'true')
+    assert a.returncode == 125 and 'is already in use by container' in a.err
+    assert d.ok('run', '--rm', 'registry.example/other:3', 'echo', 'alive') == 'alive'
+    assert not state(d, 'stopped')['Running']
+    d.clear()
+    d.ok('volume', 'rm', 'data')
+    d.api('DELETE', f'/networks/{network}')
+    d.ok('rmi', 'registry.example/other:3')
     nothing_leaks(d)

@@ -162,6 +162,15 @@ static bool is_ipv6(const char *ip)
 	return ip && strchr(ip, ':') != NULL;
 }
 
+static struct err *claim_port_row(struct instance *i, const struct spec_port *p)
+{
+	OWN(mem)
+	char *value =
+	    xasprintf("%s/%s/%d", p->protocol, *p->host_ip ? p->host_ip : "0.0.0.0", p->host_port);
+
+	return store_claim(i->e->store, "port", value, i->id, NULL);
+}
+
 static struct err *claim_port(struct instance *i, const struct spec_port *p)
 {
 	int last = p->host_port_end > p->host_port ? p->host_port_end : p->host_port;
@@ -185,11 +194,15 @@ static struct err *claim_port(struct instance *i, const struct spec_port *p)
 		.host_port = port,
 	};
 	i->port_fds[i->n_ports++] = fd;
-	OWN(mem)
-	char *value = xasprintf("%s/%s/%d", p->protocol,
-				p->host_ip && *p->host_ip ? p->host_ip : "0.0.0.0", port);
+	return claim_port_row(i, mine);
+}
 
-	return store_claim(i->e->store, "port", value, i->id, NULL);
+void claim_again(struct instance *i)
+{
+	for (size_t k = 0; k < i->n_ends; k++)
+		err_free(store_claim(i->e->store, "addr", i->ends[k].address, i->id, NULL));
+	for (size_t k = 0; k < i->n_ports; k++)
+		err_free(claim_port_row(i, &i->ports[k]));
 }
 
 /* -P: each exposed port that is not published by itself. */

@@ -139,6 +139,8 @@ static struct err *save(struct instance *i)
 	i->spec_dirty = true;
 	instance_touch(i);
 	TRY(instance_save_spec(i));
+	if (instance_is_alive(i))
+		instance_save_run(i);
 	return engine_commit(i->e);
 }
 

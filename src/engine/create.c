@@ -112,14 +112,6 @@ static struct err *make_dir(const char *base, const char *name)
 	return mkdir(path, 0755) < 0 && errno != EEXIST ? err_sys(errno, "%s", path) : NULL;
 }
 
-struct err *instance_save_spec(const struct instance *i)
-{
-	OWN(json) json_t *j = spec_to_json(i->spec);
-	OWN(mem) char *path = xasprintf("%s/spec.json", i->state_dir);
-
-	return jx_save(AT_FDCWD, path, j, 0600);
-}
-
 static const char *const folders[] = { "", "log", "rootfs", "rw", "rw/upper", "rw/work" };
 
 static struct err *make_folder(struct instance *i)
@@ -142,10 +134,10 @@ static void warn_too_big(struct instance *i, struct strv *warnings)
 
 static struct err *enter(struct instance *i)
 {
+	i->created_ns = clock_wall_ns();
 	TRY(volumes_prepare(i));
 	TRY(make_folder(i));
 	crash_point(i->e, CRASH_CREATE_FOLDER);
-	i->created_ns = clock_wall_ns();
 	i->spec_dirty = true;
 	instance_touch(i);
 	TRY(engine_commit(i->e));

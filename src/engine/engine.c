@@ -74,7 +74,9 @@ static struct err *commit(struct engine *e)
 {
 	TRY(store_begin(e->store));
 	TRY(write_marked(e));
-	return store_commit(e->store);
+	TRY(store_commit(e->store));
+	catalog_save(e);
+	return NULL;
 }
 
 static void marks_clear(struct engine *e)
@@ -288,11 +290,9 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 
 static struct err *engine_start_up(struct engine *e)
 {
-	OWN(mem) char *path = engine_path(e, "hostel.db");
-
 	TRY(make_folders(e));
 	quota_probe(e);
-	TRY(store_open(path, &e->store));
+	TRY(catalog_open_store(e));
 	TRY(images_load(e));
 	queue_init(e);
 	TRY_MSG(recover_all(e), "recovery");

@@ -25,6 +25,7 @@
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
  *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
  *	resources.c  measure.c  recovery.c  crash.c  quota.c  health.c
+ *	catalog.c    what a lost store is made of again
  */
 
 #include <sys/queue.h>
@@ -376,6 +377,14 @@ struct err *instance_write(struct instance *i) MUST_USE;
 /** instance_save_spec() - instances/ID/spec.json, from which a lost store is rebuilt */
 struct err *instance_save_spec(const struct instance *i) MUST_USE;
 
+/** instance_save_run() - instances/ID/run.json: what changed since its plan was written, for the
+ *  same purpose; failures are logged
+ */
+void instance_save_run(const struct instance *i);
+
+/** instance_run_json() - its run document; new reference */
+json_t *instance_run_json(const struct instance *i);
+
 /** instance_read() - from its documents (recovery); @run may be NULL */
 struct err *instance_read(struct engine *e, const char *id, const json_t *doc, const json_t *run,
 			  struct instance **ret) MUST_USE;
@@ -427,6 +436,9 @@ void start_admitted(struct instance *i);
 /** start_spawn() - after the commit of `starting` */
 void start_spawn(struct instance *i);
 
+/** start_failure_code() - 126, 127 or 128, by the words of an error */
+int start_failure_code(const char *text);
+
 /** start_failed() - undone already; the instance is as before, with an error */
 void start_failed(struct instance *i, enum err_kind kind, const char *text);
 
@@ -473,6 +485,8 @@ struct err *vm_top(struct instance *i, struct engine_done done) MUST_USE;
 char *prep_seccomp_path(const struct instance *i); /* NULL: no filter */
 
 struct err *claim_all(struct instance *i) MUST_USE;
+/** claim_again() - rows of the addresses and ports that a recovered instance has */
+void claim_again(struct instance *i);
 void claim_release(struct instance *i);
 /** claim_resume() - hold the ports of a recovered, living instance again */
 void claim_resume(struct instance *i);
@@ -584,6 +598,8 @@ bool exits_from_file(struct instance *i);
 void exits_again(struct instance *i, int64_t delay_ns);
 /** exits_back_off() - a re-queued instance starts after @delay_ns */
 void exits_back_off(struct instance *i, int64_t delay_ns);
+/** exits_policy_again() - it waited for its restart when the store was lost */
+void exits_policy_again(struct instance *i);
 /** exits_at_boot() - the host was restarted: policies say what runs again */
 void exits_at_boot(struct instance *i);
 
@@ -723,6 +739,16 @@ bool filevm_held(const struct instance *i, struct amounts *ret);
 void filevm_free(struct instance *i);
 /** jobs_use_images() - does a worker run that reads or makes images? */
 bool jobs_use_images(const struct engine *e);
+
+/* ---- catalog.c ---- */
+
+/** catalog_open_store() - the store; a damaged one is set aside, a new one is filled with what the
+ *  catalog says
+ */
+struct err *catalog_open_store(struct engine *e) MUST_USE;
+
+/** catalog_save() - after a commit, when that changed something the catalog has */
+void catalog_save(struct engine *e);
 
 /* ---- measure.c, resources.c, recovery.c ---- */
 

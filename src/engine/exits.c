@@ -88,6 +88,22 @@ void exits_at_boot(struct instance *i)
 	exits_again(i, 0);
 }
 
+void exits_policy_again(struct instance *i)
+{
+	struct restart_case c = {
+		.policy = i->spec->restart,
+		.max = i->spec->restart_max,
+		.count = i->restart_count,
+		.exit_code = i->exit_code,
+		.stopped_by_user = i->manual_stop,
+	};
+
+	if (!i->ever_ran || !restart_wanted(&c))
+		return;
+	i->durable = true;
+	exits_again(i, 0);
+}
+
 static bool policy_restarts(struct instance *i)
 {
 	struct restart_case c = {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -252,6 +253,8 @@ void instance_commit(struct instance *i, enum crash_phase then)
 	err = engine_commit(i->e);
 	if (err)
 		log_warn("%.12s: %s", i->id, err_text(err));
+	if (then != CRASH_EXEC) /* of which the row says nothing */
+		instance_save_run(i);
 	crash_point(i->e, then);
 }
 
@@ -355,7 +358,7 @@ static json_t *ends_json(const struct instance *i)
 	return a;
 }
 
-static json_t *run_json(const struct instance *i)
+json_t *instance_run_json(const struct instance *i)
 {
 	json_t *j = json_object();
 
@@ -370,6 +373,16 @@ static json_t *run_json(const struct instance *i)
 	return j;
 }
 
+void instance_save_run(const struct instance *i)
+{
+	OWN(json) json_t *j = instance_run_json(i);
+	OWN(mem) char *path = xasprintf("%s/run.json", i->state_dir);
+	OWN(err) struct err *err = jx_save(AT_FDCWD, path, j, 0600);
+
+	if (err)
+		log_warn("%.12s: %s", i->id, err_text(err));
+}
+
 static json_t *spec_document(const struct instance *i)
 {
 	json_t *j = json_object();
@@ -380,9 +393,17 @@ static json_t *spec_document(const struct instance *i)
 	return j;
 }
 
+struct err *instance_save_spec(const struct instance *i)
+{
+	OWN(json) json_t *j = spec_document(i);
+	OWN(mem) char *path = xasprintf("%s/spec.json", i->state_dir);
+
+	return jx_save(AT_FDCWD, path, j, 0600);
+}
+
 struct err *instance_write(struct instance *i)
 {
-	OWN(json) json_t *run = run_json(i);
+	OWN(json) json_t *run = instance_run_json(i);
 
 	if (i->spec_dirty) {
 		OWN(json) json_t *doc = spec_document(i);

@@ -477,6 +477,7 @@ struct err *plan_write(struct instance *i)
 	json_object_set_new(plan, "kind", json_string(instance_kind(i)));
 	json_object_set_new(plan, "state_dir", json_string(i->state_dir));
 	json_object_set_new(plan, "run_dir", json_string(i->run_dir));
+	json_object_set_new(plan, "run", instance_run_json(i));
 	TRY(plan_host(&d, &part));
 	json_object_set_new(plan, "host", part);
 	TRY(plan_guest(&d, &part));

@@ -35,7 +35,6 @@ static struct err *boot_changed(struct engine *e, bool *ret)
 		TRY(fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &e->boot_id));
 	e->boot_id[strcspn(e->boot_id, "\n")] = '\0';
 	*ret = before && !streq(before, e->boot_id);
-	e->is_new_store = !before;
 	TRY(store_begin(e->store));
 	return store_meta_set(e->store, "boot_id", e->boot_id);
 }
@@ -62,75 +61,83 @@ static void trash_half_made(struct engine *e)
 
 /* ---- a store that was lost: each folder has its spec ---- */
 
-static void adopt_link(struct instance *i, const json_t *net)
+static struct err *load_file(const struct instance *i, const char *name, json_t **ret)
 {
-	const struct network *n = network_by_bridge(i->e, jx_str(net, "bridge", ""));
-	const char *address = jx_str(net, "address", "");
-	struct endpoint *end;
+	OWN(mem) char *path = xasprintf("%s/%s", i->state_dir, name);
 
-	if (!n)
-		return;
-	i->ends = xrealloc(i->ends, i->n_ends + 1, sizeof(*i->ends));
-	end = &i->ends[i->n_ends];
-	*end = (struct endpoint) { .index = (int)i->n_ends++,
-				   .has_route = json_object_get(net, "gateway") != NULL };
-	snprintf(end->network, sizeof(end->network), "%s", n->id);
-	snprintf(end->address, sizeof(end->address), "%.*s", (int)strcspn(address, "/"), address);
-	snprintf(end->mac, sizeof(end->mac), "%s", jx_str(net, "mac", ""));
-	err_free(store_claim(i->e->store, "addr", end->address, i->id, NULL));
+	return jx_load(AT_FDCWD, path, ret);
 }
 
-static void adopt_addresses(struct instance *i)
+/* How its last run ended, by the shim's word; false: it said nothing. */
+static bool adopt_end(struct instance *i)
 {
-	OWN(mem) char *path = xasprintf("%s/plan.json", i->state_dir);
-	OWN(json) json_t *plan = NULL;
-	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &plan);
-	const json_t *net = json_object_get(json_object_get(plan, "host"), "net"), *link;
-
-	for (size_t n = 0; !err && (link = net_plan_link(net, n)); n++)
-		adopt_link(i, link);
-}
-
-static void adopt_end(struct instance *i)
-{
-	OWN(mem) char *path = xasprintf("%s/exit.json", i->state_dir);
 	OWN(json) json_t *j = NULL;
-	OWN(err) struct err *err = jx_load(AT_FDCWD, path, &j);
+	OWN(err) struct err *err = load_file(i, "exit.json", &j);
+	OWN(err) struct err *fail = err ? load_file(i, "failed.json", &j) : NULL;
 
-	if (err)
-		return;
+	if (err && fail)
+		return false;
 	i->state = INST_EXITED;
-	i->ever_ran = true;
-	i->exit_code = (int)jx_int(j, "code", 137);
+	i->ever_ran |= !err;
+	str_set(&i->error, jx_str(j, "text", ""));
+	i->exit_code = err ? start_failure_code(i->error) : (int)jx_int(j, "code", 137);
 	i->oom = jx_bool(j, "oom", false);
-	i->started_ns = jx_int(j, "started_ns", 0);
-	i->finished_ns = jx_int(j, "finished_ns", 0);
+	i->started_ns = jx_int(j, "started_ns", i->started_ns);
+	i->finished_ns = jx_int(j, "finished_ns", i->finished_ns);
+	return true;
+}
+
+/* What its row said: as it was at its last start, or at a later change of that. */
+static struct err *find_run(const char *state_dir, json_t **ret)
+{
+	OWN(mem) char *later = xasprintf("%s/run.json", state_dir);
+	OWN(mem) char *path = xasprintf("%s/plan.json", state_dir);
+	OWN(json) json_t *plan = NULL;
+	OWN(err) struct err *err = jx_load(AT_FDCWD, later, ret);
+
+	if (!err)
+		return NULL;
+	err_free(TAKE(err));
+	err = jx_load(AT_FDCWD, path, &plan);
+	*ret = json_incref(json_object_get(plan, "run"));
+	return err && err_kind(err) != ERR_NOT_FOUND ? TAKE(err) : NULL;
+}
+
+/* Its last run ended by itself, and nobody is left of it. */
+static void adopt_dead(struct instance *i)
+{
+	OWN(mem) char *started = xasprintf("%s/started", i->run_dir);
+
+	if (adopt_end(i)) {
+		free(TAKE(i->ends));
+		i->n_ends = 0;
+		instance_ports_free(i);
+	} else if (instance_is_alive(i) && !i->account.start_ns && access(started, F_OK) == 0)
+		i->account.start_ns = i->started_ns = i->account.admission_ns;
 }
 
 static struct err *adopt(struct engine *e, const char *id)
 {
-	OWN(mem) char *path = engine_path(e, "instances/%s/spec.json", id);
-	OWN(json) json_t *j = NULL;
-	OWN(spec) struct spec *s = NULL;
+	OWN(mem) char *folder = engine_path(e, "instances/%s", id);
+	OWN(mem) char *path = xasprintf("%s/spec.json", folder);
+	OWN(json) json_t *doc = NULL;
+	OWN(json) json_t *run = NULL;
 	OWN(fd) int lock = -1;
 	struct instance *i;
 
-	TRY(jx_load(AT_FDCWD, path, &j));
-	TRY(spec_from_json(j, &s));
-	if (!s->name || instance_by_name(e, s->name))
+	TRY(jx_load(AT_FDCWD, path, &doc));
+	TRY(find_run(folder, &run));
+	TRY(instance_read(e, id, doc, run, &i));
+	if (!i->spec->name || instance_by_name(e, i->spec->name) != i) {
+		instance_bury(i);
 		return err_new(ERR_CORRUPT, "no name of its own");
-	i = instance_new(e, id);
-	i->spec = TAKE(s);
-	i->created_ns = clock_wall_ns();
+	}
 	i->spec_dirty = true;
 	instance_touch(i);
 	TRY(shimlink_lock(i, &lock));
-	if (lock >= 0) {
-		adopt_end(i);
-		return NULL;
-	}
-	i->state = INST_STARTING; /* its shim says what it is */
-	adopt_addresses(i);
+	if (lock >= 0)
+		adopt_dead(i);
+	claim_again(i);
 	return NULL;
 }
 
@@ -284,6 +291,8 @@ static void recover_one(struct instance *i, bool rebooted)
 		remove_now(i);
 	} else if (i->state == INST_EXITED && rebooted) {
 		exits_at_boot(i);
+	} else if (i->state == INST_EXITED && i->e->is_new_store) {
+		exits_policy_again(i);
 	}
 }
 

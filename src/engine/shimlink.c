@@ -140,6 +140,9 @@ void shimlink_orphan(struct instance *i)
 
 void shimlink_forget_run(const struct instance *i)
 {
+	OWN(mem) char *run = xasprintf("%s/run.json", i->state_dir);
+
+	unlink(run);
 	record_clear(i->state_dir, i->run_dir);
 }
 

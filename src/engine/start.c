@@ -90,7 +90,7 @@ static const struct {
 	{ "is a directory", 126 },
 };
 
-static int start_code(const char *text)
+int start_failure_code(const char *text)
 {
 	for (size_t n = 0; n < ARRAY_SIZE(start_codes); n++)
 		if (strstr(text, start_codes[n].words))
@@ -101,7 +101,7 @@ static int start_code(const char *text)
 void start_failed(struct instance *i, enum err_kind kind, const char *why)
 {
 	OWN(mem) char *text = xstrdup(why);
-	int code = start_code(text);
+	int code = start_failure_code(text);
 
 	if (instance_step(i, EV_EXITED) == ACT_REFUSE)
 		return;

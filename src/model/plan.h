@@ -16,6 +16,7 @@
  *	  "id": "64 hex digits", "name": "web", "kind": "container" | "vm" | "machine",
  *	  "state_dir": "/var/lib/hostel/instances/ID",
  *	  "run_dir": "/run/hostel/instances/ID",
+ *	  "run": { the engine's row of it },   for recovery, when the store was lost
  *	  "host": {
  *	    "cgroup": "/hostel/ID",              path below every controller's mount point
  *	    "rootfs": {

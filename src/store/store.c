@@ -63,6 +63,8 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *st[STATEMENTS];
 	bool in_transaction;
+	bool is_new;
+	bool is_touched, has_news; /* by the open transaction; since store_news_done() */
 };
 
 static enum err_kind kind_of(int code)
@@ -143,12 +145,38 @@ static struct err *check_version(struct store *s)
 	char mine[16];
 
 	snprintf(mine, sizeof(mine), "%d", STORE_VERSION);
-	if (!version)
+	if (!version) {
+		s->is_new = true;
 		return store_meta_set(s, "version", mine);
+	}
 	if (atoi(version) > STORE_VERSION)
 		return err_new(ERR_UNSUPPORTED,
 			       "written by a newer hostel (version %s, this one reads %d)", version,
 			       STORE_VERSION);
+	return NULL;
+}
+
+/* Of what recovery reads; accounts may be many. */
+static struct err *check_tables(struct store *s)
+{
+	static const char *const checks[] = { "PRAGMA quick_check(docs)",
+					      "PRAGMA quick_check(claims)",
+					      "PRAGMA quick_check(meta)" };
+
+	for (size_t n = 0; n < ARRAY_SIZE(checks); n++) {
+		sqlite3_stmt *st = NULL;
+		int r = sqlite3_prepare_v2(s->db, checks[n], -1, &st, NULL);
+		struct err *e = NULL;
+
+		if (r == SQLITE_OK)
+			r = sqlite3_step(st);
+		if (r != SQLITE_ROW)
+			e = failed(s, r, "check");
+		else if (!streq(column(st, 0), "ok"))
+			e = err_new(ERR_CORRUPT, "store: %.200s", column(st, 0));
+		sqlite3_finalize(st);
+		TRY(e);
+	}
 	return NULL;
 }
 
@@ -165,6 +193,8 @@ static struct err *open_db(struct store *s, const char *path)
 	TRY(run_sql(s, "BEGIN IMMEDIATE; COMMIT"));
 	TRY(run_sql(s, schema));
 	TRY(prepare_all(s));
+	TRY(check_tables(s));
+	s->has_news = true;
 	return check_version(s);
 }
 
@@ -189,6 +219,27 @@ void store_close(struct store *s)
 	free(s);
 }
 
+bool store_is_new(const struct store *s)
+{
+	return s->is_new;
+}
+
+bool store_has_news(const struct store *s)
+{
+	return s->has_news;
+}
+
+void store_news_done(struct store *s)
+{
+	s->has_news = false;
+}
+
+static void touch(struct store *s, enum store_kind kind)
+{
+	s->is_touched |= kind == STORE_IMAGE || kind == STORE_REF || kind == STORE_VOLUME ||
+			 kind == STORE_KERNEL;
+}
+
 struct err *store_begin(struct store *s)
 {
 	if (s->in_transaction)
@@ -208,6 +259,8 @@ struct err *store_commit(struct store *s)
 	if (e)
 		store_rollback(s);
 	s->in_transaction = false;
+	s->has_news |= s->is_touched;
+	s->is_touched = false;
 	return e;
 }
 
@@ -215,7 +268,7 @@ void store_rollback(struct store *s)
 {
 	if (s->in_transaction)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-	s->in_transaction = false;
+	s->in_transaction = s->is_touched = false;
 }
 
 struct err *store_put(struct store *s, enum store_kind kind, const char *key, const char *name,
@@ -223,6 +276,7 @@ struct err *store_put(struct store *s, enum store_kind kind, const char *key, co
 {
 	OWN(mem) char *text = jx_text(doc);
 
+	touch(s, kind);
 	sqlite3_bind_int(s->st[ST_PUT], 1, (int)kind);
 	bind_text(s->st[ST_PUT], 2, key);
 	bind_text(s->st[ST_PUT], 3, name);
@@ -232,6 +286,7 @@ struct err *store_put(struct store *s, enum store_kind kind, const char *key, co
 
 struct err *store_del(struct store *s, enum store_kind kind, const char *key)
 {
+	touch(s, kind);
 	if (kind == STORE_INSTANCE)
 		TRY(store_release(s, NULL, key));
 	sqlite3_bind_int(s->st[ST_DEL], 1, (int)kind);
@@ -422,6 +477,7 @@ char *store_meta_get(struct store *s, const char *key)
 
 struct err *store_meta_set(struct store *s, const char *key, const char *value)
 {
+	s->is_touched = true;
 	bind_text(s->st[ST_META_SET], 1, key);
 	bind_text(s->st[ST_META_SET], 2, value);
 	return finish(s, ST_META_SET, "set");

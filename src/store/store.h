@@ -32,7 +32,7 @@ enum store_kind {
 	STORE_KERNEL,   /* key: name */
 	STORE_EXEC,     /* key: exec id; name: NULL */
 	STORE_RUN,      /* key: an instance's id; its state, what changes at every step */
-	STORE_NETWORK, /* key: id; name: its name (unique) */
+	STORE_NETWORK,  /* key: id; name: its name (unique) */
 	STORE_KINDS,
 };
 
@@ -45,6 +45,15 @@ enum store_kind {
 struct err *store_open(const char *path, struct store **ret) MUST_USE;
 void store_close(struct store *s);
 DEFINE_OWN(store, store_close)
+
+/** store_is_new() - was there no store when it was opened? */
+bool store_is_new(const struct store *s);
+
+/** store_has_news() - were documents of images, references, volumes or kernels, or small facts,
+ *  committed since store_news_done()?  After store_open(): yes.
+ */
+bool store_has_news(const struct store *s);
+void store_news_done(struct store *s);
 
 /** store_begin() - start the turn's transaction; nothing when one is open */
 struct err *store_begin(struct store *s) MUST_USE;
