@@ -20,7 +20,8 @@ KINDS = ['container', 'vm']
 @pytest.fixture(scope='module')
 def world(root_only, busybox_tar, images):
     """A hosteld with busybox and a kernel, for both kinds."""
-    d = Hosteld()
+    # Of the machine's memory, others may have taken all: that is not what these tests are about.
+    d = Hosteld('--memory-total', '64g', '--cpus-total', '64')
     try:
         d.start()
         d.ok('load', '-q', '-i', busybox_tar)
@@ -247,9 +248,9 @@ def test_killed_with_a_start_in_the_queue(world, kind, waits):
     """A queued start survives, a held one is withdrawn with its client."""
     d, name = world, f'{kind}-{waits}'
     free = d.api('GET', '/hostel/v1/resources').json['R_free']['memory_bytes']
-    d.ok('run', '-d', '--name', 'big', '-m', free - (100 << 20), 'busybox', 'sleep', '1000')
+    d.ok('run', '-d', '--name', 'big', '-m', free - (1 << 30), 'busybox', 'sleep', '1000')
     body = {**request(kind, 'echo out; sleep 1000'), 'Labels': {'hostel.queue': 'wait'} if waits == 'queued' else {}}
-    body['HostConfig']['Memory'] = 200 << 20
+    body['HostConfig']['Memory'] = 2 << 30
     assert step(d, CREATE, name, body).status == 201
     d.stop()
     start_with(d, HOSTEL_CRASH_AT='queued')
@@ -370,3 +371,258 @@ def test_a_store_that_is_gone_is_made_anew_from_what_lies_beside_it(world, harm)
     d.api('DELETE', f'/networks/{network}')
     d.ok('rmi', 'registry.example/other:3')
     nothing_leaks(d)
+
+
+# ---- random moments ----
+
+COUNTER = 'i=0; while [ $i -lt %d ]; do echo $i; i=$((i+1)); sleep 0.1; done; exit %d'
+FOREVER = 1 << 30
+
+
+class Life:
+    """One instance and what its client knows of it: `is_` is what it was told last, `asked` what it asked for and
+    was not answered, because the daemon died."""
+
+    def __init__(self, d, name, kind, rnd, problems):
+        self.d, self.name, self.kind, self.rnd, self.problems = d, name, kind, rnd, problems
+        self.is_, self.asked, self.exec, self.pid = 'absent', None, None, None
+        self.ticks, self.code, self.has_run, self.told = 0, 0, False, 0
+
+    def api(self, method, path, body=None):
+        return self.d.api(method, path, body, timeout=PATIENCE)
+
+    def look(self):
+        return state(self.d, self.name)
+
+    # -- what it may be asked in each state, and what holds when that was answered --
+
+    def create(self):
+        self.ticks = FOREVER if self.rnd.random() < 0.6 else self.rnd.randrange(1, 8)
+        self.code = self.rnd.randrange(1, 100)
+        self.has_run = False
+        body = request(self.kind, COUNTER % (self.ticks, self.code))
+        return self.api('POST', f'/containers/create?name={self.name}', body).status, 201, 'created'
+
+    def start(self):
+        return self.api('POST', f'/containers/{self.name}/start').status, 204, 'running'
+
+    def stop(self):
+        return self.api('POST', f'/containers/{self.name}/stop?t=0').status, 204, 'stopped'
+
+    def pause(self):
+        return self.api('POST', f'/containers/{self.name}/pause').status, 204, 'paused'
+
+    def unpause(self):
+        return self.api('POST', f'/containers/{self.name}/unpause').status, 204, 'running'
+
+    def remove(self):
+        return self.api('DELETE', f'/containers/{self.name}?force=1').status, 204, 'absent'
+
+    def execute(self):
+        code = self.rnd.randrange(1, 100)
+        a = self.api('POST', f'/containers/{self.name}/exec',
+                     {'Cmd': ['sh', '-c', f'echo ex; sleep 0.2; exit {code}'], 'AttachStdout': True})
+        if a.status != 201:
+            return a.status, 201, 'running'
+        self.exec = (a.json['Id'], code, False)
+        a = self.api('POST', f'/exec/{self.exec[0]}/start', {'Tty': True})
+        if a.status != 200 or a.body.strip() != b'ex':
+            return f'{a.status} {a.body}', 200, 'running'
+        self.exec = (*self.exec[:2], True)
+        self.check_exec()
+        return 200, 200, 'running'
+
+    CHOICES = {
+        'absent': ['create'], 'created': ['start', 'start', 'start', 'remove'],
+        'running': ['execute', 'execute', 'pause', 'stop', 'remove'], 'paused': ['unpause'],
+        'stopped': ['start', 'remove', 'remove'], 'exited': ['start', 'remove', 'remove'],
+    }
+
+    def act(self):
+        """One request. Raises AWAY when the daemon died under it."""
+        if self.is_ == 'running' and self.ticks != FOREVER:
+            self.finish()
+            return
+        self.asked = self.rnd.choice(self.CHOICES[self.is_])
+        got, wanted, then = getattr(self, self.asked)()
+        if got != wanted:
+            self.problems.append(f'{self.name}: {self.asked} when {self.is_}: {got}')
+        self.is_, self.told = then, self.told + 1
+        self.has_run |= self.asked == 'start'
+        self.asked = None
+        if then == 'running' and not self.pid:
+            self.pid = self.look()['Pid']
+        elif then not in ('running', 'paused'):
+            self.pid = None
+
+    def finish(self):
+        """It ends by itself."""
+        wait_for(lambda: (s := self.look()) and not s['Running'], PATIENCE)
+        self.is_, self.pid = 'exited', None
+        self.check_log()
+
+    # -- afterwards --
+
+    def check_exec(self):
+        """Its output was seen to the end: its code is known, and right."""
+        id, code, seen = self.exec
+        look = lambda: self.api('GET', f'/exec/{id}/json')
+        if look().status == 404:   # went with the run of its instance
+            if self.is_ == 'running' and self.asked == 'execute' and seen:
+                self.problems.append(f'{self.name}: its exec is not known')
+        else:
+            wait_for(lambda: (a := look()).status == 404 or not a.json['Running'] and
+                     (a.json['ExitCode'] is not None or not seen), PATIENCE)
+            a = look()
+            if a.status == 200 and a.json['ExitCode'] not in (code, *([] if seen else [None])):
+                self.problems.append(f'{self.name}: exec exited with {a.json["ExitCode"]}, not {code}')
+        self.exec = None
+
+    def check_log(self):
+        """Whole, in order, nothing twice: of all its runs, each from 0."""
+        s = self.look()
+        p = self.d.hostel('logs', self.name)
+        if p.returncode:
+            raise ConnectionError(p.err)
+        lines = list(map(int, p.out.split()))
+        runs = [n for n, line in enumerate(lines) if line == 0]
+        if any(b != a + 1 and b for a, b in zip(lines, lines[1:])) or (lines and lines[0]):
+            self.problems.append(f'{self.name}: its log is {lines}')
+        elif self.ticks != FOREVER and s and s['Status'] == 'exited' and s['ExitCode'] == self.code:
+            if not runs or len(lines) - runs[-1] != self.ticks:
+                self.problems.append(f'{self.name}: exited after {self.ticks} lines, its log is {lines}')
+
+    # What it may be after a request that was not answered.
+    UNSURE = {'create': ['absent', 'created'], 'start': ['running', 'exited'], 'stop': ['running', 'stopped'],
+              'pause': ['paused'], 'unpause': ['running'], 'remove': ['absent'], 'execute': ['running'], None: []}
+
+    def settled(self):
+        """Its state by the daemon's word, in words of ours, once it is on its way no more."""
+        wait_for(lambda: not settling(self.d, self.name), PATIENCE)
+        s = self.look()
+        if s is None:
+            return 'absent', None
+        if s['Running']:
+            return 'paused' if s['Paused'] else 'running', s
+        return ('created' if s['Status'] == 'created' else 'stopped' if s['ExitCode'] in (137, 143) else 'exited'), s
+
+    def check(self):
+        """After a restart: does it hold what was told? Then go on from what is."""
+        now, s = self.settled()
+        may = {self.is_, *self.UNSURE[self.asked]}
+        if 'running' in may and self.ticks != FOREVER:
+            may.add('exited')
+        if self.asked == 'remove':
+            may |= {'stopped'}
+        if now not in may:
+            self.problems.append(f'{self.name}: was {self.is_}, asked to {self.asked}, is {now}: {s}')
+        if now == 'exited' and (s['ExitCode'], s['Error'], s['OOMKilled']) != (self.code, '', False):
+            self.problems.append(f'{self.name}: should exit with {self.code}: {s}')
+        if now in ('running', 'paused'):
+            if self.pid and self.pid != s['Pid'] and self.asked != 'start':
+                self.problems.append(f'{self.name}: another process: {s["Pid"]}, was {self.pid}')
+            self.pid = s['Pid']
+        if self.exec:
+            self.check_exec()
+        if now != 'absent':
+            self.check_log()
+        if now not in ('running', 'paused'):
+            self.pid = None
+        self.is_, self.asked = now, None
+
+
+def live(lives, until):
+    """Requests of one client, one after another, over its instances."""
+    rnd = lives[0].rnd
+    while time.monotonic() < until:
+        life = rnd.choice(lives)
+        try:
+            life.act()
+        except AWAY:
+            return
+        except AssertionError as e:
+            life.problems.append(f'{life.name}: {e}')
+            return
+
+
+class Session:
+    """An attached client that was there before, and what it hears."""
+
+    def __init__(self, d, *argv):
+        self.p = d.popen(*argv, stdin=-1)
+        self.argv, self.n = argv, 0
+
+    def goes_on(self):
+        self.n += 1
+        self.p.stdin.write(f'line {self.n}\n')
+        self.p.stdin.flush()
+        assert self.p.stdout.readline() == f'line {self.n}\n', self.argv
+
+    def end(self):
+        self.p.stdin.close()
+        assert self.p.stdout.read() == ''
+        self.p.wait(PATIENCE)
+
+
+def die_at_random(d, seed, deaths):
+    """20 instances, 16 containers and 4 VMs; six clients; kill -9 at moments of the seed's choice."""
+    print(f'HOSTEL_TEST_SEED={seed} deaths={deaths}')
+    rnd = random.Random(seed)
+    problems = []
+    vm = ['--vm', '-m', '192m']
+    for name, kind in (('steady', []), ('steady-vm', vm)):
+        d.ok('run', '-d', '--name', name, *kind, 'busybox', 'sh', '-c', COUNTER % (FOREVER, 0), timeout=PATIENCE)
+    sessions = [Session(d, 'run', '-i', '--name', 'cat', 'busybox', 'cat'),
+                Session(d, 'run', '-i', '--name', 'cat-vm', *vm, 'busybox', 'cat'),
+                Session(d, 'exec', '-i', 'steady', 'cat'), Session(d, 'exec', '-i', 'steady-vm', 'cat')]
+    for s in sessions:
+        s.goes_on()
+    steady = {n: state(d, n) for n in ('steady', 'steady-vm', 'cat', 'cat-vm')}
+    clients = [[Life(d, f'c{c}-{n}', 'container', random.Random(rnd.random()), problems) for n in range(k)]
+               for c, k in enumerate((4, 4, 3, 3))]
+    clients += [[Life(d, f'vm{n}', 'vm', random.Random(rnd.random()), problems)] for n in range(2)]
+    for death in range(deaths):
+        moment = rnd.uniform(0.05, 1.5)
+        threads = [threading.Thread(target=live, args=(c, time.monotonic() + 60)) for c in clients]
+        for t in threads:
+            t.start()
+        time.sleep(moment)
+        d.kill()
+        for t in threads:
+            t.join()
+        time.sleep(rnd.choice((0, 0, 0.5)))   # some end while nobody looks
+        d.start()
+        for s in sessions:
+            s.goes_on()
+        for life in [l for c in clients for l in c]:
+            life.check()
+        assert not problems, f'seed {seed}, death {death}: {problems}'
+    for name, was in steady.items():
+        now = state(d, name)
+        assert (now['Pid'], now['StartedAt'], now['Running']) == (was['Pid'], was['StartedAt'], True)
+    for name in ('steady', 'steady-vm'):
+        lines = list(map(int, d.ok('logs', name).split()))
+        assert lines == list(range(len(lines))) and len(lines) > 3
+        wait_for(lambda: len(d.ok('logs', name).split()) > len(lines))
+    for s in reversed(sessions):
+        s.end()
+    for name in ('cat', 'cat-vm'):
+        wait_for(lambda: (s := state(d, name))['Status'] == 'exited' and s['ExitCode'] == 0, PATIENCE)
+    told = sum(l.told for c in clients for l in c)
+    print(f'{told} requests were answered')
+    assert told > deaths
+    d.clear()
+    nothing_leaks(d)
+
+
+def seed():
+    return int(os.environ.get('HOSTEL_TEST_SEED') or random.randrange(1 << 30))
+
+
+def test_a_few_deaths_at_random_moments(world):
+    die_at_random(world, seed(), int(os.environ.get('HOSTEL_TEST_DEATHS', 6)))
+
+
+@pytest.mark.slow
+def test_twenty_deaths_at_random_moments(world):
+    die_at_random(world, seed(), int(os.environ.get('HOSTEL_TEST_DEATHS', 20)))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of the daemon, of supervisors and of what they run: afterwards every state, log and exit code is right."""
-import os, random, signal, time
+import os, signal, time
 
 import pytest
 
@@ -170,44 +170,6 @@ def test_another_boot_ends_all_and_restarts_by_policy(new_hosteld, busybox_tar):
     assert (state(d, 'plain')['Status'], state(d, 'plain')['ExitCode']) == ('exited', 137)
     wait_for(lambda: state(d, 'always')['Running'])
     assert state(d, 'stopped')['Status'] == 'exited'
-
-
-@pytest.mark.slow
-def test_twenty_deaths_at_random_moments(new_hosteld, busybox_tar):
-    d = new_hosteld()
-    d.ok('load', '-q', '-i', busybox_tar)
-    seed = int(os.environ.get('HOSTEL_SEED', random.randrange(1 << 30)))
-    print('seed', seed)
-    rnd = random.Random(seed)
-    d.ok('run', '-d', '--name', 'steady', 'busybox', 'sleep', '10000')
-    steady = state(d, 'steady')['Pid']
-    codes = {}
-    for death in range(20):
-        moment = time.monotonic() + rnd.uniform(0.05, 1.0)
-        clients = []
-        n = 0
-        while time.monotonic() < moment:
-            name = f'r{death}x{n}'
-            codes[name] = rnd.randrange(1, 100)
-            clients.append(d.popen('run', '-d', '--name', name, 'busybox', 'sh', '-c',
-                                   f'sleep {rnd.uniform(0, 0.5):.2f}; echo {name}; exit {codes[name]}'))
-            n += 1
-            time.sleep(rnd.uniform(0, 0.15))
-        d.kill()
-        for c in clients:
-            c.wait(30)
-        d.start()
-    assert state(d, 'steady')['Pid'] == steady
-    for name, code in codes.items():
-        s = state(d, name)
-        if s is None:
-            continue
-        s = wait_for(lambda: (s := state(d, name)) and s['Status'] in ('exited', 'created') and s)
-        if s['StartedAt'] != '0001-01-01T00:00:00Z':
-            assert s['ExitCode'] == code, (seed, name, s)
-            assert d.ok('logs', name) == name
-    d.clear()
-    assert os.listdir(d.root / 'instances') == []
 
 
 def test_a_full_disk_is_told_and_survived(new_hosteld, busybox_tar):
