@@ -321,7 +321,8 @@ struct err *recover_all(struct engine *e)
 	recover_each(e, rebooted);
 	e->at_boot = e->is_recovering = false;
 	networks_recover(e);
-	images_collect(e, COLLECT_NS, NULL);
+	if (!e->is_new_store) /* it may know of less than there is */
+		images_collect(e, COLLECT_NS, NULL);
 	if (e->trash.n)
 		trash_later(e);
 	return NULL;
