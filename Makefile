@@ -30,6 +30,10 @@ check-slow: build
 
 bench: build
 	@$(PYTHON) bench/run.py $(BUILD)
+	@$(PYTHON) bench/shim_pss.py
+	@$(PYTHON) bench/shim_pss.py --vm $(BUILD)
+	@$(PYTHON) bench/vm.py $(BUILD)
+	@$(PYTHON) bench/throughput.py $(BUILD)
 
 style: build
 	@$(PYTHON) tools/check_layers.py .
