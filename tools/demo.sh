@@ -122,13 +122,25 @@ run "$hostel" stop -t 1 my_container
 
 step "Twelve instances that want three times the memory ($memory set for this demo), half of each kind"
 run "$hostel" resources
+# Each from a client of its own, as twelve people would: one that is admitted returns when it runs, the others at once.
+submit() {
+	local name=$1
+	shift
+	{ "$hostel" run -d --name "$name" -m 512m "$@" 2>&1 > /dev/null || echo "failed"; } | sed -u "s/^/$name /" &
+	submitted="$submitted $!"
+	for _ in $(seq 100); do
+		"$hostel" inspect "$name" > /dev/null 2>&1 && return 0
+		sleep 0.02
+	done
+}
+submitted=""
 for i in 1 2 3 4 5 6; do
-	"$hostel" run -d --name c$i -m 512m busybox sh -c 'sleep 3' > /dev/null 2>"$work/err" &
-	wait $!
-	sed "s/^/c$i /" "$work/err"
-	"$hostel" run -d --name v$i --vm -m 512m busybox sh -c 'sleep 1' > /dev/null 2>"$work/err" &
-	wait $!
-	sed "s/^/v$i /" "$work/err"
+	submit c$i busybox sh -c 'sleep 3'
+	submit v$i --vm busybox sh -c 'sleep 1'
+done
+for _ in $(seq 100); do
+	[ "$("$hostel" queue -q | wc -l)" -gt 0 ] && break
+	sleep 0.05
 done
 run "$hostel" queue
 step "Meanwhile something small answers at once"
@@ -145,6 +157,9 @@ for _ in $(seq 200); do
 	sleep 0.3
 done
 [ "$running" = 0 ] || { echo "demo: the queue did not drain" >&2; exit 1; }
+for pid in $submitted; do
+	wait "$pid"
+done
 
 step "kill -9 of the daemon: nothing notices"
 run "$hostel" run -d --name counter busybox sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done' > /dev/null
