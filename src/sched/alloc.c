@@ -313,7 +313,7 @@ void alloc_requeue(struct alloc *a, uint32_t handle, int64_t now_ns)
 	running_remove(a, handle);
 	e->arrival_ns = now_ns;
 	e->seq = ++a->seq;
-	e->is_ousted = false;
+	e->is_ousted = e->is_urgent = false;
 	e->node = ALLOC_NONE;
 	a->n_waiting++;
 	queue_add(a, handle);

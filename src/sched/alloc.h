@@ -55,7 +55,7 @@ struct alloc_config {
 	const char *policy; /* NULL: "fcfs/strict"; alloc_new() wants a known one */
 	/* How many resources count, from RES_CPU on; 0: all.  1 makes jobs small and fast. */
 	unsigned resources;
-	bool seq;            /* see above */
+	bool seq;            /* see above; one pool only */
 	int64_t max_wait_ns; /* after it a waiting job becomes the head, and nothing passes it; 0:
 				never */
 	int64_t aging_ns;    /* priority: waiting this long is worth one step; 0: no aging */

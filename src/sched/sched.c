@@ -212,6 +212,8 @@ static struct named *named_add(struct sched *s, const struct sched_job *j, int64
 		.demand = n->job.demand,
 		.arrival_ns = now_ns,
 		.planned_ns = j->expect_ns,
+		.deadline_ns = j->deadline_ns,
+		.max_wait_ns = j->max_wait_ns,
 		.priority = (int32_t)j->priority,
 		.user = user_number(s, j->uid),
 		.aside = declares_nothing,
@@ -289,12 +291,33 @@ void sched_resize(struct sched *s, const char *id, const struct sched_job *j)
 		.demand = n->job.demand,
 		.arrival_ns = n->arrival_ns,
 		.planned_ns = j->expect_ns,
+		.deadline_ns = j->deadline_ns,
+		.max_wait_ns = j->max_wait_ns,
 		.priority = (int32_t)j->priority,
 		.user = user_number(s, j->uid),
 		.label = user_number(s, j->uid),
 		.aside = declares_nothing,
 	};
 	alloc_change(s->alloc, n->handle, &job);
+}
+
+void sched_max_wait(struct sched *s, int64_t max_wait_ns)
+{
+	alloc_max_wait_set(s->alloc, max_wait_ns);
+}
+
+void sched_hold(struct sched *s, const char *id, bool on)
+{
+	const struct named *n = find(s, id);
+
+	if (n)
+		alloc_hold(s->alloc, n->handle, on);
+}
+
+void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs)
+{
+	alloc_quota(s->alloc, user_number(s, uid),
+		    &(struct alloc_quota) { .most = most, .running = jobs });
 }
 
 /* ---- decisions ---- */
@@ -379,8 +402,12 @@ static void add_holders(const struct sched *s, enum resource r, struct str *out,
 		str_addf(out, " and %zu more", holders - named);
 	if (!holders && s->host.v[r] > 0)
 		str_adds(out, "; held by the host's own programs");
-	else if (holders)
+	for (size_t i = 0; i < named; i++) {
+		if (top[i]->job.expect_ns)
+			continue;
 		str_adds(out, " (no end known)");
+		return;
+	}
 }
 
 static void add_amounts(const struct alloc_reason *why, struct str *out)

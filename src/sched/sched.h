@@ -34,7 +34,9 @@ struct sched_job {
 	struct amounts demand;    /* RES_MANAGE: estimate of M_i; others 0 where not declared */
 	bool declared[RES_COUNT]; /* RES_MANAGE is always taken as declared */
 	int64_t priority;
-	int64_t expect_ns; /* 0: unknown */
+	int64_t expect_ns;   /* 0: unknown */
+	int64_t deadline_ns; /* a point in time, for edf; 0: none */
+	int64_t max_wait_ns; /* 0: what sched_max_wait() set */
 	int64_t uid;
 };
 
@@ -83,6 +85,15 @@ void sched_charge(struct sched *s, const char *id, struct amounts measured);
 
 /** sched_resize() - an admitted or waiting job's declared demand changed */
 void sched_resize(struct sched *s, const char *id, const struct sched_job *j);
+
+/** sched_max_wait() - after it a waiting job is the head, and nothing passes it; 0: never */
+void sched_max_wait(struct sched *s, int64_t max_wait_ns);
+
+/** sched_hold() - a waiting job is passed over until it is released, and blocks nobody */
+void sched_hold(struct sched *s, const char *id, bool on);
+
+/** sched_quota() - what a user's admitted jobs may hold together; 0: no limit, @jobs too */
+void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs);
 
 /* ---- decisions ---- */
 

@@ -183,6 +183,51 @@ static void the_host_is_a_holder(void **state)
 	assert_pass(s, 2, "a");
 }
 
+static void max_wait_hold_and_quota_are_said_in_words(void **state)
+{
+	OWN(sched) struct sched *s = host(4 * GIB, 0);
+	struct sched_job a = wants("a", 3 * GIB, 0), b = wants("b", 2 * GIB, 0),
+			 c = wants("c", GIB, 0), d = wants("d", GIB / 4, 0);
+	OWN(mem) char *behind = NULL;
+	OWN(mem) char *held = NULL;
+	OWN(mem) char *quota = NULL;
+	OWN(mem) char *waits = NULL;
+
+	(void)state;
+	assert_ok(sched_policy_set(s, "list"));
+	sched_max_wait(s, 100);
+	a.expect_ns = 1000;
+	sched_arrive(s, &a, 1);
+	sched_arrive(s, &b, 2);
+	assert_pass(s, 2, "a");
+	assert_int_equal(sched_pass(s, 3, note, NULL), 102);
+	waits = sched_reason_text(s, "b", name_of, NULL);
+	assert_string_equal(waits, "memory: needs 2 GiB, 1 GiB free; held by a");
+	assert_pass(s, 102, "");
+	sched_arrive(s, &c, 103);
+	assert_pass(s, 103, "");
+	behind = sched_reason_text(s, "c", name_of, NULL);
+	assert_string_equal(behind, "behind b, which has waited its max-wait and needs memory; "
+				    "hostel queue hold|cancel b lets others pass");
+	sched_hold(s, "b", true);
+	held = sched_reason_text(s, "b", name_of, NULL);
+	assert_string_equal(held, "held");
+	sched_quota(s, 7, (struct amounts) { .v = { [RES_MEMORY] = GIB } }, 0);
+	c.id = "c2";
+	c.uid = d.uid = 7;
+	c.demand.v[RES_MEMORY] = GIB / 2;
+	sched_leave(s, "c");
+	sched_arrive(s, &c, 104);
+	d.demand.v[RES_MEMORY] = 3 * GIB / 4;
+	sched_arrive(s, &d, 105);
+	assert_pass(s, 105, "c2");
+	quota = sched_reason_text(s, "d", name_of, NULL);
+	assert_string_equal(quota, "quota: memory: needs 768 MiB, 512 MiB free");
+	sched_leave(s, "a");
+	sched_hold(s, "b", false);
+	assert_pass(s, 106, "b");
+}
+
 /* Random events: what is held never exceeds the total, and sums come back to zero. */
 static void declared_demand_never_exceeds_the_total(void **state)
 {
@@ -236,6 +281,7 @@ int main(void)
 		cmocka_unit_test(what_can_never_fit_is_refused_with_the_numbers),
 		cmocka_unit_test(best_effort_is_charged_with_what_it_uses),
 		cmocka_unit_test(the_host_is_a_holder),
+		cmocka_unit_test(max_wait_hold_and_quota_are_said_in_words),
 		cmocka_unit_test(declared_demand_never_exceeds_the_total),
 	};
 
