@@ -387,7 +387,7 @@ void exec_forget_check(struct engine *e, const char *exec_id)
 	struct exec *x = exec_by_id(e, exec_id);
 
 	if (x)
-		exec_free(x);
+		exec_forget(x);
 }
 
 /* ---- for the faces ---- */
