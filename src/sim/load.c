@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/load.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,18 +88,25 @@ static int64_t ns_of(double seconds)
 	return ns < 1 ? 1 : (int64_t)(ns + 0.5);
 }
 
+static struct err *err_too_long(uint64_t jobs)
+{
+	return err_new(ERR_INVALID, "after %" PRIu64 " jobs it would go beyond 36 years", jobs);
+}
+
 /* ---- poisson ---- */
 
-static void make_poisson(const double v[PARTS], struct rng *r, struct sim_trace *t)
+static struct err *make_poisson(const double v[PARTS], struct rng *r, struct sim_trace *t)
 {
 	uint64_t n = (uint64_t)v[P_JOBS];
 	int64_t now_ns = 0;
 
-	for (uint64_t i = 0; i < n && now_ns < SIM_TIME_MAX / 2; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		struct sim_job j = { .number = (uint32_t)(i + 1),
 				     .cpu_milli = (uint32_t)(v[P_CPUS] * 1000 + 0.5) };
 
 		now_ns += ns_of(rng_exponential(r) / v[P_RATE]);
+		if (now_ns > SIM_TIME_MAX / 2)
+			return err_too_long(i);
 		j.submit_ns = now_ns;
 		j.run_ns = ns_of(rng_exponential(r) * v[P_SERVICE]);
 		j.est_ns = j.run_ns;
@@ -106,6 +114,7 @@ static void make_poisson(const double v[PARTS], struct rng *r, struct sim_trace 
 		j.user = (uint32_t)rng_below(r, (uint64_t)v[P_USERS]);
 		sim_trace_add(t, &j, NULL);
 	}
+	return NULL;
 }
 
 /* ---- lublin ---- */
@@ -224,7 +233,7 @@ static int64_t run_of(struct rng *r, int64_t procs)
 	return (int64_t)det_exp(x) + 1;
 }
 
-static void make_lublin(const double v[PARTS], struct rng *r, struct sim_trace *t)
+static struct err *make_lublin(const double v[PARTS], struct rng *r, struct sim_trace *t)
 {
 	uint64_t n = (uint64_t)v[P_JOBS];
 	int64_t machine = (int64_t)v[P_PROCS];
@@ -242,12 +251,13 @@ static void make_lublin(const double v[PARTS], struct rng *r, struct sim_trace *
 		day_advance(&d, det_exp(gamma_below(r, A_GAP * RUSH, B_GAP, LOG_GAP)) / SLOT_S *
 				    v[P_GAP]);
 		if (d.now_s * SIM_SECOND > (double)SIM_TIME_MAX / 2)
-			return;
+			return err_too_long(i);
 		/* Whole seconds, as in the archive. */
 		j.submit_ns = (int64_t)d.now_s * SIM_SECOND;
 		j.user = (uint32_t)rng_below(r, (uint64_t)v[P_USERS]) + 1;
 		sim_trace_add(t, &j, NULL);
 	}
+	return NULL;
 }
 
 struct err *sim_load_make(const char *text, uint64_t seed, struct sim_trace *ret)
@@ -259,9 +269,9 @@ struct err *sim_load_make(const char *text, uint64_t seed, struct sim_trace *ret
 	rng_seed(&r, seed);
 	sim_trace_reserve(ret, (size_t)v[P_JOBS]);
 	if (begins(text, "lublin"))
-		make_lublin(v, &r, ret);
+		TRY(make_lublin(v, &r, ret));
 	else
-		make_poisson(v, &r, ret);
+		TRY(make_poisson(v, &r, ret));
 	sim_trace_settle(ret);
 	return NULL;
 }
