@@ -343,11 +343,13 @@ static void read_row(struct csv *c, char *line, char *end, uint64_t number)
 
 static bool is_csv(const char *line, const char *end)
 {
-	OWN(mem) char *copy = xstrndup(line, (size_t)(end - line));
+	/* Not as a string: a line may hold NULs. */
+	OWN(mem) char *copy = xcalloc(1, (size_t)(end - line) + 1);
 	const char *stop = copy + (end - line);
 	char *at = copy;
 	size_t known = 0;
 
+	memcpy(copy, line, (size_t)(end - line));
 	while (at)
 		known += column_find(csv_cell(&at, stop)) != NULL;
 	return known >= 2;

@@ -15,6 +15,8 @@
 #define MAGIC   "hostel-events "
 #define VERSION 1
 #define WORDS   16
+/* Above it is no number of gpus: thousandths of them must not overflow. */
+#define GPUS_MAX 1000000
 
 struct open_job {
 	struct sim_job job;
@@ -109,7 +111,7 @@ static enum sim_bad take_total(struct log *g, char **w)
 {
 	int64_t v[5];
 
-	if (!numbers(w, 5, v))
+	if (!numbers(w, 5, v) || v[3] > GPUS_MAX)
 		return SIM_BAD_NUMBER;
 	g->t->hint = (struct sim_machine_hint) { .cpu_milli = v[0],
 						 .memory_bytes = v[1],
@@ -128,7 +130,7 @@ static enum sim_bad take_arrival(struct log *g, char **w)
 	struct open_job *o;
 	int64_t v[9];
 
-	if (!numbers(w, 9, v))
+	if (!numbers(w, 9, v) || v[6] > GPUS_MAX || v[3] > UINT32_MAX)
 		return SIM_BAD_NUMBER;
 	for (int i = 0; i < 9; i++)
 		if (v[i] < 0 && i != 2)
