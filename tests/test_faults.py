@@ -75,6 +75,8 @@ def step(d, what, name, body):
         post(f'/exec/{id}/start', {'Detach': True})
         wait_for(lambda: not d.api('GET', f'/exec/{id}/json').json['Running'], PATIENCE)
         return None
+    if what == PAUSE:  # what is frozen says nothing any more
+        wait_for(lambda: d.ok('logs', name) == 'out', PATIENCE)
     path = {START: 'start', PAUSE: 'pause', STOP: 'stop?t=1'}
     if what in path:
         return post(f'/containers/{name}/{path[what]}')
@@ -620,7 +622,6 @@ def seed():
     return int(os.environ.get('HOSTEL_TEST_SEED') or random.randrange(1 << 30))
 
 
-@pytest.mark.slow
 def test_a_few_deaths_at_random_moments(world):
     die_at_random(world, seed(), int(os.environ.get('HOSTEL_TEST_DEATHS', 6)))
 
