@@ -82,6 +82,7 @@ def stat_of(answer):
 def members(data):
     """What a tar says, but for what differs from one file system to another."""
     out = {}
+    assert not data.startswith(b'{"message"'), data
     with tarfile.open(fileobj=io.BytesIO(data)) as t:
         for m in t:
             name = m.name

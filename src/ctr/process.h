@@ -21,10 +21,10 @@ struct ctr_process {
 	const char *user;          /* text; NULL: numbers of json's "user" object */
 	const struct strv *groups; /* text of --group-add; NULL: none */
 	int in, out, err;          /* become 0, 1, 2; -1: /dev/null; borrowed */
-	bool make_cwd;             /* make a missing working directory: of a start, not of an exec */
-	int console;               /* slave of a pty for all three; -1: none */
-	const void *bpf;           /* seccomp filter; NULL: none; borrowed */
-	size_t bpf_len;            /* bytes */
+	bool make_cwd;   /* make a missing working directory: of a start, not of an exec */
+	int console;     /* slave of a pty for all three; -1: none */
+	const void *bpf; /* seccomp filter; NULL: none; borrowed */
+	size_t bpf_len;  /* bytes */
 };
 
 /**

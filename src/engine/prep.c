@@ -34,7 +34,7 @@ char *prep_seccomp_path(const struct instance *i)
 	h = hash_text(h, profile);
 	for (size_t n = 0; n < caps.n; n++)
 		h = hash_text(h, caps.v[n]);
-	h2 = hash_text(h, "x86_64 1");
+	h2 = hash_text(h, quota_project(i) ? "x86_64 1 project" : "x86_64 1");
 	return engine_path(i->e, "seccomp/%016llx%016llx.bpf", (unsigned long long)h,
 			   (unsigned long long)h2);
 }
@@ -55,8 +55,9 @@ static json_t *need_seccomp(struct instance *i)
 	if (!path || is_there(path))
 		return NULL;
 	err_free(guest->caps(i->spec, &caps));
-	return json_pack("{s:s, s:s, s:o, s:s}", "job", "seccomp", "profile",
-			 guest->seccomp(i->spec), "caps", jx_from_strv(&caps), "out", path);
+	return json_pack("{s:s, s:s, s:o, s:b, s:s}", "job", "seccomp", "profile",
+			 guest->seccomp(i->spec), "caps", jx_from_strv(&caps), "keep_project",
+			 quota_project(i) != 0, "out", path);
 }
 
 static json_t *diff_ids(const struct image *im)

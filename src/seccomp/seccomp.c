@@ -393,7 +393,8 @@ static struct err *load_profile(const json_t *profile, json_t **ret)
 	return NULL;
 }
 
-struct err *seccomp_compile_file(const json_t *profile, const struct strv *caps, const char *out)
+struct err *seccomp_compile_file(const json_t *profile, const struct strv *caps, bool keep_project,
+				 const char *out)
 {
 	OWN(json) json_t *loaded = NULL;
 	OWN(mem) void *bpf = NULL;
@@ -401,5 +402,7 @@ struct err *seccomp_compile_file(const json_t *profile, const struct strv *caps,
 
 	TRY(load_profile(profile, &loaded));
 	TRY(seccomp_compile(loaded, caps, &bpf, &len));
+	if (keep_project)
+		seccomp_keep_project(&bpf, &len);
 	return fd_write_file(AT_FDCWD, out, bpf, len, 0644);
 }

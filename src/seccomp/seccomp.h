@@ -12,6 +12,7 @@
  * config-linux.md#seccomp (the same without includes, excludes and archMap).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "json/json.h"
@@ -37,11 +38,20 @@ struct err *seccomp_compile(const json_t *profile, const struct strv *caps, void
 			    size_t *ret_len) MUST_USE;
 
 /**
- * seccomp_compile_file() - compile and store, whole or not at all
- * @profile: an object; or a string: "default", or a path
- * @out:     file to write
+ * seccomp_keep_project() - before all else, ioctl FS_IOC_FSSETXATTR gives EPERM
+ * The owner of a file may put it under another project, and so out of a project quota.
+ * @bpf: as seccomp_compile() made it; replaced
+ * @len: its length in bytes; grows
  */
-struct err *seccomp_compile_file(const json_t *profile, const struct strv *caps,
+void seccomp_keep_project(void **bpf, size_t *len);
+
+/**
+ * seccomp_compile_file() - compile and store, whole or not at all
+ * @profile:      an object; or a string: "default", or a path
+ * @keep_project: with seccomp_keep_project()
+ * @out:          file to write
+ */
+struct err *seccomp_compile_file(const json_t *profile, const struct strv *caps, bool keep_project,
 				 const char *out) MUST_USE;
 
 #endif

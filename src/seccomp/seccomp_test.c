@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -204,6 +205,37 @@ static void what_is_no_profile_is_refused_with_a_reason(void **state)
 	}
 }
 
+static void nobody_leaves_a_project(void **state)
+{
+	static const struct {
+		uint32_t arch;
+		int nr;
+		uint64_t arg;
+		uint32_t want;
+	} calls[] = {
+		{ AUDIT_ARCH_X86_64, SYS_ioctl, FS_IOC_FSSETXATTR, DENY },
+		{ AUDIT_ARCH_X86_64, SYS_ioctl, FS_IOC_FSSETXATTR | 1ULL << 40, DENY },
+		{ AUDIT_ARCH_X86_64, SYS_ioctl, FS_IOC_FSGETXATTR, ALLOW },
+		{ AUDIT_ARCH_I386, 54, FS_IOC_FSSETXATTR, DENY },
+		{ AUDIT_ARCH_X86_64, SYS_read, FS_IOC_FSSETXATTR, ALLOW },
+		{ AUDIT_ARCH_X86_64, SYS_mount, 0, DENY },
+	};
+	struct bpf_program p = compile(NULL, NULL);
+	size_t len = p.n * sizeof(*p.code);
+	void *bpf = p.code;
+
+	(void)state;
+	seccomp_keep_project(&bpf, &len);
+	p = (struct bpf_program) { .code = bpf, .n = len / sizeof(*p.code) };
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		struct seccomp_data d = { .nr = calls[i].nr, .arch = calls[i].arch };
+
+		d.args[1] = calls[i].arg;
+		assert_int_equal(run(&p, &d), calls[i].want);
+	}
+	free(bpf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +245,7 @@ int main(void)
 		cmocka_unit_test(programs_of_32_bits_are_filtered_by_their_own_numbers),
 		cmocka_unit_test(a_profile_of_the_user_is_taken_literally),
 		cmocka_unit_test(what_is_no_profile_is_refused_with_a_reason),
+		cmocka_unit_test(nobody_leaves_a_project),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

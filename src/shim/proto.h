@@ -16,8 +16,8 @@
  * STATE_DIR/shim.log, and closes its own copy of both.  Then it connects; the shim says HELLO; the
  * daemon sends ATTACH for every parked client and START.  A daemon that comes back after a
  * crash connects to the same path and reads HELLO: the newest connection is the daemon,
- * an older one is closed.  After HELLO come the EXEC_ events that no daemon heard, and the last ones
- * that one was sent: it may have died before it read them.
+ * an older one is closed.  After HELLO come the EXEC_ events that no daemon heard, and the last
+ *ones that one was sent: it may have died before it read them.
  *
  * With --bound nothing outlives the daemon: when its connection is lost, the payload gets SIGTERM
  * (SIGKILL while it starts), and the shim ends after it, within 30 s whatever happens.

@@ -11,5 +11,6 @@ struct err *job_seccomp(struct job *j, json_t **ret_done)
 	(void)ret_done;
 	TRY(job_arg(j, "out", &out));
 	jx_strv(j->args, "caps", &caps);
-	return seccomp_compile_file(json_object_get(j->args, "profile"), &caps, out);
+	return seccomp_compile_file(json_object_get(j->args, "profile"), &caps,
+				    jx_bool(j->args, "keep_project", false), out);
 }

@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 	for (int i = 3; i < argc; i++)
 		strv_add(&caps, argv[i]);
 
-	OWN(err) struct err *e = seccomp_compile_file(profile, &caps, argv[2]);
+	OWN(err) struct err *e = seccomp_compile_file(profile, &caps, false, argv[2]);
 
 	if (e)
 		fprintf(stderr, "%s\n", err_text(e));
