@@ -176,6 +176,16 @@ static struct err *check_networks(const struct spec *s)
 	return NULL;
 }
 
+/* A step up would leave groups behind that nobody removes. */
+static struct err *check_cgroup(const char *parent)
+{
+	for (const char *p = parent; p && *p; p += strcspn(p, "/"), p += *p == '/')
+		if (strcspn(p, "/") == 2 && !strncmp(p, "..", 2))
+			return err_new(ERR_INVALID, "cgroup parent %.64s: \"..\" is not allowed",
+				       parent);
+	return NULL;
+}
+
 static struct err *check_life(const struct spec *s)
 {
 	if (s->auto_remove && s->restart != RESTART_NO)
@@ -186,6 +196,7 @@ static struct err *check_life(const struct spec *s)
 	if (s->restart_max && s->restart != RESTART_ON_FAILURE)
 		return err_new(ERR_INVALID, "invalid restart policy: maximum retry count can only "
 					    "be used with 'on-failure'");
+	TRY(check_cgroup(s->cgroup_parent));
 	return check_log(s);
 }
 

@@ -129,6 +129,11 @@ static void break_log(struct spec *s)
 	str_set(&s->log_driver, "syslog");
 }
 
+static void break_cgroup(struct spec *s)
+{
+	str_set(&s->cgroup_parent, "/a/../b");
+}
+
 static void break_log_opt(struct spec *s)
 {
 	strmap_set(&s->log_opts, "colour", "red");
@@ -161,6 +166,7 @@ static void what_contradicts_itself_is_refused_in_one_line(void **state)
 		{ break_vm_pids, "a VM cannot have --pids-limit" },
 		{ break_rate, "--net-rate needs a network of its own, not none" },
 		{ break_log, "no log driver named 'syslog'" },
+		{ break_cgroup, "\"..\" is not allowed" },
 		{ break_log_opt, "unknown log opt 'colour'" },
 		{ break_log_size, "max-size" },
 		{ break_initrd, "--initrd needs --kernel" },
