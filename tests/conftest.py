@@ -33,6 +33,19 @@ def find_kernel():
         run(ROOT / 'tools/fetch.sh', 'kernel', CACHE, timeout=300)
 
 
+def waiter(default, pause=0.05):
+    """wait_for(what, timeout=default, text): what @what gives once that is true; fails in these words at its time's end."""
+    def wait_for(what, timeout=default, text='it did not come to be'):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            value = what()
+            if value:
+                return value
+            time.sleep(pause)
+        raise AssertionError(text)
+    return wait_for
+
+
 def program(name):
     """Path of a built program; None when this build has none."""
     for path in (BUILD / name,):

@@ -4,15 +4,10 @@ import os, signal, socket, subprocess, threading, time
 
 import pytest
 
+from conftest import waiter
 
-def wait_for(what, timeout=60):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError('it did not come to be')
+
+wait_for = waiter(60)
 
 
 @pytest.fixture

@@ -4,18 +4,11 @@ import contextlib, json, os, signal, socket, subprocess, time
 
 import pytest
 
-from conftest import BUILD, need
+from conftest import BUILD, need, waiter
 from test_image import INDEX, MANIFEST, Image, Liar, digest, noise, plain, tar_of
 
 
-def wait_for(what, timeout=60):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError('it did not come to be')
+wait_for = waiter(60, 0.02)
 
 
 # ---- a worker that dies midway ----

@@ -5,17 +5,10 @@ import contextlib, json, os, re, socket, threading, time
 import pytest
 
 import apispec
-from conftest import free_port, links, run
+from conftest import free_port, links, run, waiter
 
 
-def wait_for(what, timeout=30):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError('it did not come to be')
+wait_for = waiter(30)
 
 
 def net(d, name, **body):

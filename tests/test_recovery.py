@@ -4,17 +4,10 @@ import os, signal, time
 
 import pytest
 
-from conftest import links, run
+from conftest import links, run, waiter
 
 
-def wait_for(what, timeout=10):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError('it did not come to be')
+wait_for = waiter(10, 0.02)
 
 
 def state(d, name):

@@ -4,44 +4,18 @@ import base64, contextlib, hashlib, io, json, os, signal, subprocess, tarfile, t
 
 import pytest
 
-from conftest import Hosteld, UnixHTTP, find_kernel, processes_of, run
+from conftest import UnixHTTP, processes_of, run, waiter
 
 PATIENCE = int(os.environ.get('HOSTEL_PATIENCE', '120'))
 
 
-@pytest.fixture(scope='module')
-def vmd(root_only, busybox_tar):
-    """A hosteld with an image, a kernel, and a container and a VM of the same image, `box` and `vm`, that never ran."""
-    deb = os.environ['HOSTEL_KERNEL_DEB']
-    if not os.path.exists(deb):
-        pytest.skip('there is no kernel')
-    d = Hosteld()
-    try:
-        d.start()
-        d.ok('load', '-q', '-i', busybox_tar)
-        d.ok('kernel', 'add', '--name', 'cloud', deb)
-        yield d
-    finally:
-        left = d.teardown()
-    assert not left, f'left behind: {left}'
-
-
 @pytest.fixture
-def d(vmd):
-    if vmd.process.poll() is not None:
-        vmd.start()
-    yield vmd
-    vmd.clear()
+def d(kernel):
+    """The module's hosteld, with an image and a kernel."""
+    return kernel
 
 
-def wait_for(what, text='', timeout=PATIENCE):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f'timed out: {text}')
+wait_for = waiter(PATIENCE)
 
 
 def monitors(d, name=''):
@@ -136,7 +110,7 @@ def fsck(d, name):
 
 
 def at_rest(d, name='vm1'):
-    wait_for(lambda: not monitors(d, name), 'the VM of its files ends')
+    wait_for(lambda: not monitors(d, name), text='the VM of its files ends')
 
 
 # ---- the same as a container ----
@@ -184,7 +158,7 @@ def test_a_tree_goes_in_and_out_stopped_and_running(d):
     assert len(box) == 14 + 40 and box == vm
     for name in 'box', 'vm1':
         d.ok('start', name, timeout=PATIENCE)
-        wait_for(lambda: len(d.ok('logs', name).split()) == 2, f'logs of {name}')
+        wait_for(lambda: len(d.ok('logs', name).split()) == 2, text=f'logs of {name}')
         assert d.ok('logs', name).split() == ['14', '1']
     assert members(get(d, 'vm1', '/tmp/t').body) == vm
     assert stat_of(get(d, 'vm1', '/tmp/t/out')) == stat_of(get(d, 'box', '/tmp/t/out'))
@@ -334,7 +308,7 @@ def test_a_job_holds_the_instance_and_no_slow_client_holds_the_daemon(d):
     r = d.api('POST', '/containers/vm1/start', timeout=PATIENCE)
     assert r.status == 500 and 'vm1 is busy: its files are being copied' in r.json['message']
     start = d.popen('start', 'vm1')
-    wait_for(lambda: d.api('GET', '/hostel/v1/instances').json, 'the start waits')
+    wait_for(lambda: d.api('GET', '/hostel/v1/instances').json, text='the start waits')
     slow.close()
     assert start.wait(PATIENCE) == 0
     assert d.api('POST', '/containers/vm1/wait', timeout=PATIENCE).json['StatusCode'] == 0
@@ -343,7 +317,7 @@ def test_a_job_holds_the_instance_and_no_slow_client_holds_the_daemon(d):
     assert d.api('DELETE', '/containers/vm1?force=1', timeout=PATIENCE).status == 204
     slow.close()
     assert d.api('GET', '/containers/vm1/json').status == 404
-    wait_for(lambda: 'rw.img' not in str(processes_of(str(d.dir))), 'nothing runs')
+    wait_for(lambda: 'rw.img' not in str(processes_of(str(d.dir))), text='nothing runs')
 
 
 def begin_put(d, size):
@@ -359,8 +333,8 @@ def begin_put(d, size):
 def test_a_put_whose_client_goes_leaves_a_clean_disk(d):
     d.ok('create', '--name', 'vm1', '--vm', '-m', '192m', 'busybox', 'cat', '/tmp/first')
     c = begin_put(d, 4 << 20)
-    wait_for(lambda: monitors(d, 'vm1'), 'its VM boots')
-    wait_for(lambda: get(d, 'vm1', '/tmp/first').status == 200, 'the first file is there')
+    wait_for(lambda: monitors(d, 'vm1'), text='its VM boots')
+    wait_for(lambda: get(d, 'vm1', '/tmp/first').status == 200, text='the first file is there')
     c.close()
     at_rest(d)
     fsck(d, 'vm1')
@@ -370,12 +344,12 @@ def test_a_put_whose_client_goes_leaves_a_clean_disk(d):
 def test_when_the_daemon_dies_its_vm_ends_in_order(d):
     d.ok('create', '--name', 'vm1', '--vm', '-m', '192m', 'busybox', 'cat', '/tmp/first')
     c = begin_put(d, 4 << 20)
-    wait_for(lambda: get(d, 'vm1', '/tmp/first').status == 200, 'the first file is there')
+    wait_for(lambda: get(d, 'vm1', '/tmp/first').status == 200, text='the first file is there')
     pids = monitors(d, 'vm1')
     d.kill()
     c.close()
     d.start()
-    wait_for(lambda: not any(os.path.exists(f'/proc/{p}') for p in pids), 'QEMU ends')
+    wait_for(lambda: not any(os.path.exists(f'/proc/{p}') for p in pids), text='QEMU ends')
     assert d.hostel('start', '-a', 'vm1', timeout=PATIENCE).out == '1'
     at_rest(d)
     fsck(d, 'vm1')

@@ -58,7 +58,7 @@ static bool health_matches(const void *thing, const char *value)
 {
 	const struct instance_view *v = thing;
 
-	return streq(docker_health(v->health), value);
+	return streq(health_name(v->health), value);
 }
 
 static bool exited_matches(const void *thing, const char *value)

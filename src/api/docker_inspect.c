@@ -46,7 +46,7 @@ static void add_health(const struct instance_view *v, json_t *state)
 	if (!v->health)
 		return;
 	j = json_object();
-	jx_set_str(j, "Status", docker_health(v->health));
+	jx_set_str(j, "Status", health_name(v->health));
 	json_object_set_new(j, "FailingStreak", json_integer(v->health_streak));
 	json_object_set_new(j, "Log", v->health_log ? json_deep_copy(v->health_log) : json_array());
 	json_object_set_new(state, "Health", j);

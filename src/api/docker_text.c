@@ -60,18 +60,6 @@ const char *docker_state(const struct instance_view *v)
 	return v->ever_ran ? "exited" : "created";
 }
 
-const char *docker_health(enum health_state health)
-{
-	static const char *const names[] = {
-		[HEALTH_NONE] = "none",
-		[HEALTH_STARTING] = "starting",
-		[HEALTH_HEALTHY] = "healthy",
-		[HEALTH_UNHEALTHY] = "unhealthy",
-	};
-
-	return names[health];
-}
-
 void docker_status(const struct instance_view *v, int64_t now_ns, struct str *out)
 {
 	if (is_alive(v)) {
@@ -81,7 +69,7 @@ void docker_status(const struct instance_view *v, int64_t now_ns, struct str *ou
 			str_adds(out, " (Paused)");
 		else if (v->health)
 			str_addf(out, " (%s%s)", v->health == HEALTH_STARTING ? "health: " : "",
-				 docker_health(v->health));
+				 health_name(v->health));
 	} else if (is_waiting(v) && !v->is_restarting) {
 		str_addf(out, "Queued (%s)", v->queue_reason);
 	} else if (v->ever_ran) {

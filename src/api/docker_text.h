@@ -21,9 +21,6 @@ void docker_duration(int64_t ns, struct str *out);
 /** docker_state() - Docker's state word: created, running, paused, restarting, exited */
 const char *docker_state(const struct instance_view *v);
 
-/** docker_health() - Docker's word for it, "none" for HEALTH_NONE */
-const char *docker_health(enum health_state health);
-
 /**
  * docker_status() - STATUS of docker ps: "Up 3 seconds (Paused)", "Exited (0) 2 minutes ago",
  * "Created", "Queued (memory: …)"; appended

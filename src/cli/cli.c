@@ -84,6 +84,15 @@ struct err *cli_call(struct cli *c, const char *method, const json_t *body, json
 	return NULL;
 }
 
+struct err *cli_delete_each(struct cli *c, const struct args *a, const char *path)
+{
+	for (size_t i = 0; i < a->n_rest; i++) {
+		TRY(cli_call(c, "DELETE", NULL, NULL, path, a->rest[i]));
+		printf("%s\n", a->rest[i]);
+	}
+	return NULL;
+}
+
 struct err *cli_send(struct cli *c, const struct hostel_request *r, struct hostel_reply **ret)
 {
 	OWN(reply) struct hostel_reply *reply = NULL;

@@ -39,6 +39,9 @@ struct err *cli_err(struct cli *c, int result) MUST_USE;
 struct err *cli_call(struct cli *c, const char *method, const json_t *body, json_t **ret,
 		     const char *path, ...) MUST_USE;
 
+/** cli_delete_each() - DELETE @path for each argument, its %s; each is named when it is gone */
+struct err *cli_delete_each(struct cli *c, const struct args *a, const char *path) MUST_USE;
+
 /** cli_path() - the path as cli_call() makes it; owned by the caller */
 char *cli_path(const char *path, ...);
 

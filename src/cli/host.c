@@ -211,12 +211,8 @@ struct err *cmd_volume_ls(struct cli *c, const struct args *a)
 
 struct err *cmd_volume_rm(struct cli *c, const struct args *a)
 {
-	for (size_t i = 0; i < a->n_rest; i++) {
-		TRY(cli_call(c, "DELETE", NULL, NULL, "/volumes/%s?force=%s", a->rest[i],
-			     args_flag(a, "force") ? "1" : "0"));
-		printf("%s\n", a->rest[i]);
-	}
-	return NULL;
+	return cli_delete_each(
+	    c, a, args_flag(a, "force") ? "/volumes/%s?force=1" : "/volumes/%s?force=0");
 }
 
 struct err *cmd_volume_inspect(struct cli *c, const struct args *a)

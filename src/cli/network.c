@@ -131,11 +131,7 @@ struct err *cmd_network_ls(struct cli *c, const struct args *a)
 
 struct err *cmd_network_rm(struct cli *c, const struct args *a)
 {
-	for (size_t i = 0; i < a->n_rest; i++) {
-		TRY(cli_call(c, "DELETE", NULL, NULL, "/networks/%s", a->rest[i]));
-		printf("%s\n", a->rest[i]);
-	}
-	return NULL;
+	return cli_delete_each(c, a, "/networks/%s");
 }
 
 struct err *cmd_network_inspect(struct cli *c, const struct args *a)

@@ -273,9 +273,5 @@ struct err *cmd_kernel_ls(struct cli *c, const struct args *a)
 
 struct err *cmd_kernel_rm(struct cli *c, const struct args *a)
 {
-	for (size_t i = 0; i < a->n_rest; i++) {
-		TRY(cli_call(c, "DELETE", NULL, NULL, "/hostel/v1/kernels/%s", a->rest[i]));
-		printf("%s\n", a->rest[i]);
-	}
-	return NULL;
+	return cli_delete_each(c, a, "/hostel/v1/kernels/%s");
 }

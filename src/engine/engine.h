@@ -82,8 +82,6 @@ const struct engine_config *engine_config(const struct engine *e);
 
 /* ---- what exists ---- */
 
-enum health_state { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
-
 /* A network that an instance joins. */
 struct engine_endpoint {
 	const char *network, *network_id; /* the default one's id is "bridge" */

@@ -567,8 +567,17 @@ void shimlink_bye(struct instance *i);
 /** shimlink_orphan() - the instance goes, its shim is still to be reaped */
 void shimlink_orphan(struct instance *i);
 
-/** shimlink_program() - e->shim_fd is there, for spawn's program_fd */
-struct err *shimlink_program(struct engine *e) MUST_USE;
+/**
+ * shimlink_run() - start hostel-shim for @i: on its socket, with its log
+ * @argv: NULL-terminated
+ * @lock: of the instance; borrowed
+ */
+struct err *shimlink_run(struct instance *i, char *const *argv, int lock, pid_t *ret_pid,
+			 int *ret_pidfd) MUST_USE;
+
+/** shimlink_run_undo() - start hostel-shim --undo of what a plan in @state_dir made */
+struct err *shimlink_run_undo(struct engine *e, const char *kind, const char *state_dir,
+			      int *ret_pidfd) MUST_USE;
 
 /** shimlink_start_again() - what a start waited for is gone */
 void shimlink_start_again(struct instance *i);

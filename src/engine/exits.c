@@ -70,16 +70,21 @@ void exits_back_off(struct instance *i, int64_t delay_ns)
 	loop_timer_start(i->backoff_timer, delay_ns);
 }
 
-void exits_at_boot(struct instance *i)
+static struct restart_case case_of(const struct instance *i, bool at_boot)
 {
-	struct restart_case c = {
+	return (struct restart_case) {
 		.policy = i->spec->restart,
 		.max = i->spec->restart_max,
 		.count = i->restart_count,
 		.exit_code = i->exit_code,
 		.stopped_by_user = i->manual_stop,
-		.at_boot = true,
+		.at_boot = at_boot,
 	};
+}
+
+void exits_at_boot(struct instance *i)
+{
+	struct restart_case c = case_of(i, true);
 
 	/* What ended by itself before the host went down stays so under on-failure. */
 	if (c.policy == RESTART_ON_FAILURE || !restart_wanted(&c))
@@ -90,13 +95,7 @@ void exits_at_boot(struct instance *i)
 
 void exits_policy_again(struct instance *i)
 {
-	struct restart_case c = {
-		.policy = i->spec->restart,
-		.max = i->spec->restart_max,
-		.count = i->restart_count,
-		.exit_code = i->exit_code,
-		.stopped_by_user = i->manual_stop,
-	};
+	struct restart_case c = case_of(i, false);
 
 	if (!i->ever_ran || !restart_wanted(&c))
 		return;
@@ -106,14 +105,7 @@ void exits_policy_again(struct instance *i)
 
 static bool policy_restarts(struct instance *i)
 {
-	struct restart_case c = {
-		.policy = i->spec->restart,
-		.max = i->spec->restart_max,
-		.count = i->restart_count,
-		.exit_code = i->exit_code,
-		.stopped_by_user = i->manual_stop,
-		.at_boot = i->e->at_boot,
-	};
+	struct restart_case c = case_of(i, i->e->at_boot);
 
 	if (i->is_removing || !restart_wanted(&c))
 		return false;

@@ -18,13 +18,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/engine_int.h"
 #include "model/plan.h"
 #include "sys/cgroup.h"
-#include "sys/sock.h"
-#include "sys/spawn.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -236,24 +233,11 @@ static void on_undone(void *arg, int code)
 /* Its supervisor is gone and did not say that all is undone. */
 static void undo(struct filevm *v)
 {
-	OWN(mem) char *path = xasprintf("%s/hostel-shim", v->e->c.libexec);
-	char *argv[] = { path,
-			 (char[]) { "--undo" },
-			 (char[]) { "--kind" },
-			 (char[]) { "vm" },
-			 (char[]) { "--state-dir" },
-			 v->state_dir,
-			 NULL };
-	int pidfd;
-	pid_t pid;
 	struct err *err;
+	int pidfd;
 
 	v->phase = FVM_ENDING;
-	err = spawn_program(&(struct spawn) { .path = path,
-					      .argv = argv,
-					      .fds = (int[]) { -1, STDERR_FILENO, STDERR_FILENO },
-					      .n_fds = 3 },
-			    &pid, &pidfd);
+	err = shimlink_run_undo(v->e, "vm", v->state_dir, &pidfd);
 	if (!err)
 		err = loop_child_new(v->e->loop, pidfd, on_undone, v, &v->undo);
 	if (!err)
@@ -362,21 +346,9 @@ static struct err *write_plan(struct filevm *v)
 	return jx_save(AT_FDCWD, path, plan, 0600);
 }
 
-static struct err *open_log(const struct filevm *v, int *ret_fd)
-{
-	OWN(mem) char *path = xasprintf("%s/shim.log", v->i->state_dir);
-
-	*ret_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	return *ret_fd < 0 ? err_sys(errno, "%s", path) : NULL;
-}
-
 static struct err *spawn_shim(struct filevm *v, int lock)
 {
-	OWN(mem) char *path = xasprintf("%s/hostel-shim", v->e->c.libexec);
-	OWN(mem) char *sock = xasprintf("%s/shim.sock", v->i->run_dir);
-	OWN(fd) int log = -1;
-	OWN(fd) int listener = -1;
-	char *argv[] = { path,
+	char *argv[] = { (char[]) { "hostel-shim" },
 			 (char[]) { "--id" },
 			 v->i->id,
 			 (char[]) { "--kind" },
@@ -393,17 +365,7 @@ static struct err *spawn_shim(struct filevm *v, int lock)
 	int pidfd;
 	pid_t pid;
 
-	TRY(open_log(v, &log));
-	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
-	TRY_MSG(shimlink_program(v->e), "supervisor");
-	TRY_MSG(spawn_program(&(struct spawn) { .path = path,
-						.program_fd = v->e->shim_fd,
-						.argv = argv,
-						.fds = (int[]) { -1, log, log, lock, listener },
-						.n_fds = 5,
-						.new_session = 1 },
-			      &pid, &pidfd),
-		"supervisor");
+	TRY(shimlink_run(v->i, argv, lock, &pid, &pidfd));
 	return loop_child_new(v->e->loop, pidfd, on_child_end, v, &v->child);
 }
 

@@ -50,6 +50,13 @@ bool health_rules_read(const json_t *doc, struct health_rules *ret)
 	return true;
 }
 
+/* What is still coming up is given its time. */
+static bool is_coming_up(const struct health_rules *r, enum health_state state,
+			 int64_t since_start_ns)
+{
+	return state == HEALTH_STARTING && since_start_ns < r->start_period_ns;
+}
+
 enum health_state health_next(const struct health_rules *r, enum health_state state, int code,
 			      int64_t since_start_ns, int *streak)
 {
@@ -57,8 +64,7 @@ enum health_state health_next(const struct health_rules *r, enum health_state st
 		*streak = 0;
 		return HEALTH_HEALTHY;
 	}
-	/* What is still coming up is given its time. */
-	if (state == HEALTH_STARTING && since_start_ns < r->start_period_ns)
+	if (is_coming_up(r, state, since_start_ns))
 		return state;
 	return ++*streak >= r->retries ? HEALTH_UNHEALTHY : state;
 }
@@ -66,20 +72,8 @@ enum health_state health_next(const struct health_rules *r, enum health_state st
 int64_t health_delay_ns(const struct health_rules *r, enum health_state state,
 			int64_t since_start_ns)
 {
-	bool is_early = state == HEALTH_STARTING && since_start_ns < r->start_period_ns;
+	bool is_early = is_coming_up(r, state, since_start_ns);
 
 	return is_early && r->start_interval_ns < r->interval_ns ? r->start_interval_ns
 								 : r->interval_ns;
-}
-
-const char *health_name(enum health_state state)
-{
-	static const char *const names[] = {
-		[HEALTH_NONE] = "none",
-		[HEALTH_STARTING] = "starting",
-		[HEALTH_HEALTHY] = "healthy",
-		[HEALTH_UNHEALTHY] = "unhealthy",
-	};
-
-	return names[state];
 }

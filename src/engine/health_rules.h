@@ -33,7 +33,4 @@ enum health_state health_next(const struct health_rules *r, enum health_state st
 int64_t health_delay_ns(const struct health_rules *r, enum health_state state,
 			int64_t since_start_ns);
 
-/** health_name() - "starting", "healthy", "unhealthy", "none" */
-const char *health_name(enum health_state state);
-
 #endif

@@ -160,7 +160,7 @@ static struct err *open_log(const struct instance *i, int *ret_fd)
  * inside reach the host's file by /proc/PID/exe, and must find no way to write it
  * (CVE-2019-5736).
  */
-struct err *shimlink_program(struct engine *e)
+static struct err *open_program(struct engine *e)
 {
 	OWN(mem) char *path = xasprintf("%s/hostel-shim", e->c.libexec);
 	OWN(fd) int fd = -1;
@@ -173,31 +173,39 @@ struct err *shimlink_program(struct engine *e)
 	return NULL;
 }
 
-struct err *shimlink_spawn(struct instance *i)
+struct err *shimlink_run(struct instance *i, char *const *argv, int lock, pid_t *ret_pid,
+			 int *ret_pidfd)
 {
 	OWN(mem) char *sock = xasprintf("%s/shim.sock", i->run_dir);
-	OWN(strv) struct strv argv = { 0 };
-	OWN(fd) int lock = -1;
 	OWN(fd) int log = -1;
 	OWN(fd) int listener = -1;
+
+	TRY(open_log(i, &log));
+	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
+	TRY_MSG(open_program(i->e), "supervisor");
+	TRY_MSG(spawn_program(&(struct spawn) { .path = argv[0],
+						.program_fd = i->e->shim_fd,
+						.argv = argv,
+						.fds = (int[]) { -1, log, log, lock, listener },
+						.n_fds = 5,
+						.new_session = 1 },
+			      ret_pid, ret_pidfd),
+		"supervisor");
+	return NULL;
+}
+
+struct err *shimlink_spawn(struct instance *i)
+{
+	OWN(strv) struct strv argv = { 0 };
+	OWN(fd) int lock = -1;
 	int pidfd;
 	pid_t pid;
 
 	TRY(shimlink_lock(i, &lock));
 	if (lock < 0)
 		return err_new(ERR_UNAVAILABLE, "another supervisor of it still runs");
-	TRY(open_log(i, &log));
-	TRY(sock_listen_unix(sock, SOCK_SEQPACKET, 0600, &listener));
 	shim_argv(i, &argv);
-	TRY_MSG(shimlink_program(i->e), "supervisor");
-	TRY_MSG(spawn_program(&(struct spawn) { .path = argv.v[0],
-						.program_fd = i->e->shim_fd,
-						.argv = argv.v,
-						.fds = (int[]) { -1, log, log, lock, listener },
-						.n_fds = 5,
-						.new_session = 1 },
-			      &pid, &pidfd),
-		"supervisor");
+	TRY(shimlink_run(i, argv.v, lock, &pid, &pidfd));
 	i->shim_alive = true;
 	i->is_over = false;
 	i->samples = 0;
@@ -262,27 +270,36 @@ static void on_undone(void *arg, int code)
 	shimlink_start_again(i);
 }
 
+struct err *shimlink_run_undo(struct engine *e, const char *kind, const char *state_dir,
+			      int *ret_pidfd)
+{
+	OWN(mem) char *path = xasprintf("%s/hostel-shim", e->c.libexec);
+	OWN(strv) struct strv argv = { 0 };
+	pid_t pid;
+
+	strv_add(&argv, path);
+	strv_add(&argv, "--undo");
+	strv_add(&argv, "--kind");
+	strv_add(&argv, kind);
+	strv_add(&argv, "--state-dir");
+	strv_add(&argv, state_dir);
+	return spawn_program(&(struct spawn) { .path = path,
+					       .argv = argv.v,
+					       .fds = (int[]) { -1, STDERR_FILENO, STDERR_FILENO },
+					       .n_fds = 3 },
+			     &pid, ret_pidfd);
+}
+
 void shimlink_undo(struct instance *i, const char *note)
 {
-	OWN(mem) char *path = xasprintf("%s/hostel-shim", i->e->c.libexec);
-	char kind[16];
-	char *argv[] = { path, (char[]) { "--undo" },      (char[]) { "--kind" },
-			 kind, (char[]) { "--state-dir" }, i->state_dir,
-			 NULL };
-	int pidfd;
-	pid_t pid;
 	struct err *err;
+	int pidfd;
 
 	if (i->is_undoing)
 		return;
-	snprintf(kind, sizeof(kind), "%s", planner_of(i->e, i->spec)->payload);
 	shimlink_drop(i);
 	str_set(&i->undo_note, note);
-	err = spawn_program(&(struct spawn) { .path = path,
-					      .argv = argv,
-					      .fds = (int[]) { -1, STDERR_FILENO, STDERR_FILENO },
-					      .n_fds = 3 },
-			    &pid, &pidfd);
+	err = shimlink_run_undo(i->e, planner_of(i->e, i->spec)->payload, i->state_dir, &pidfd);
 	if (!err)
 		err = loop_child_new(i->e->loop, pidfd, on_undone, i, &i->undo);
 	i->is_undoing = true;

@@ -177,22 +177,6 @@ void alloc_quota(struct alloc *a, uint32_t user, const struct alloc_quota *q)
 
 /* ---- events ---- */
 
-bool alloc_fits_ever(const struct alloc *a, const struct amounts *demand, enum resource *ret_what)
-{
-	for (unsigned r = 0; r < a->n_res; r++) {
-		if (demand->v[r] <= a->total.v[r])
-			continue;
-		if (ret_what)
-			*ret_what = (enum resource)r;
-		return false;
-	}
-	if (!a->nodes || nodes_ever(a->nodes, demand->v))
-		return true;
-	if (ret_what)
-		*ret_what = RES_CPU;
-	return false;
-}
-
 static void entry_set(const struct alloc *a, struct alloc_entry *e, const struct alloc_job *j)
 {
 	*e = (struct alloc_entry) {
@@ -344,11 +328,6 @@ uint64_t alloc_tag(const struct alloc *a, uint32_t handle)
 bool alloc_is_running(const struct alloc *a, uint32_t handle)
 {
 	return entry(a, handle)->state == ENTRY_RUNNING;
-}
-
-int64_t alloc_planned_end(const struct alloc *a, uint32_t handle)
-{
-	return end_of(entry(a, handle));
 }
 
 struct amounts alloc_free_amounts(const struct alloc *a, uint32_t node)

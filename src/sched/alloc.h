@@ -145,9 +145,6 @@ void alloc_quota(struct alloc *a, uint32_t user, const struct alloc_quota *q);
 
 /* ---- events ---- */
 
-/** alloc_fits_ever() - false: @ret_what is the first resource it exceeds (may be NULL) */
-bool alloc_fits_ever(const struct alloc *a, const struct amounts *demand, enum resource *ret_what);
-
 /** alloc_arrive() - @j joins the queue. Return: its handle, valid until alloc_leave() */
 uint32_t alloc_arrive(struct alloc *a, const struct alloc_job *j);
 
@@ -203,9 +200,6 @@ bool alloc_reason(const struct alloc *a, uint32_t handle, struct alloc_reason *r
 uint64_t alloc_tag(const struct alloc *a, uint32_t handle);
 
 bool alloc_is_running(const struct alloc *a, uint32_t handle);
-
-/** alloc_planned_end() - start + planned of a running job; INT64_MAX: unknown */
-int64_t alloc_planned_end(const struct alloc *a, uint32_t handle);
 
 /** alloc_free_amounts() - R_free; of @node when there are nodes (ALLOC_NONE: the sum) */
 struct amounts alloc_free_amounts(const struct alloc *a, uint32_t node);

@@ -322,7 +322,6 @@ void nodes_free(struct nodes *m);
 size_t nodes_count(const struct nodes *m);
 void nodes_take(struct nodes *m, uint32_t node, const int64_t *demand, int sign);
 const int64_t *nodes_left(const struct nodes *m, uint32_t node);
-bool nodes_ever(const struct nodes *m, const int64_t *demand);
 /** nodes_most() - the largest amount of each resource that is free on some node */
 void nodes_most(const struct nodes *m, int64_t *ret);
 /** nodes_place() - @barred: not this one (ALLOC_NONE: any) */

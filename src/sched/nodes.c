@@ -93,14 +93,6 @@ static bool fits(const struct nodes *m, const int64_t *demand, const int64_t *le
 	return true;
 }
 
-bool nodes_ever(const struct nodes *m, const int64_t *demand)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (fits(m, demand, &m->cap[i * m->n_res]))
-			return true;
-	return false;
-}
-
 void nodes_most(const struct nodes *m, int64_t *ret)
 {
 	for (unsigned r = 0; r < m->n_res; r++)
