@@ -10,6 +10,7 @@ static const char *const names[] = {
 	[CRASH_CREATE_FOLDER] = "create-folder",
 	[CRASH_CREATE_COMMIT] = "create-commit",
 	[CRASH_QUEUED] = "queued",
+	[CRASH_PREPARING] = "preparing",
 	[CRASH_CLAIMED] = "claimed",
 	[CRASH_PLANNED] = "planned",
 	[CRASH_STARTING] = "starting",

@@ -46,6 +46,7 @@ enum crash_phase {
 	CRASH_CREATE_FOLDER, /* instance's folder is there, its row is not */
 	CRASH_CREATE_COMMIT, /* row is there, nobody was told */
 	CRASH_QUEUED,        /* start asked for, committed */
+	CRASH_PREPARING,     /* `starting` is committed, a worker makes what is missing */
 	CRASH_CLAIMED,       /* address and ports claimed, plan not written */
 	CRASH_PLANNED,       /* plan written, `starting` not committed */
 	CRASH_STARTING,      /* committed, no shim */
@@ -183,6 +184,7 @@ struct instance {
 	struct account account; /* of this start; wall clock */
 	int health_state;       /* enum health_state; HEALTH_NONE without a check */
 	char *net_join;         /* id whose network it shares */
+	bool is_over;           /* its last run's end was noted: what is left of that is old */
 
 	/* not stored */
 	char *state_dir, *run_dir, *log_dir;
@@ -194,13 +196,12 @@ struct instance {
 	bool restart_event; /* `restart`: tell so when it is up again */
 	bool stop_asked;    /* `stop`: tell so when it ended */
 	bool is_recovered;  /* its shim has not said HELLO to this daemon yet */
-	bool is_over;       /* this run's end was noted: what its shim still says is old */
 	bool is_updated;    /* `update` after its plan was written: to be done when it is up */
 	bool requeue;       /* recovery: back into the queue when it is undone */
 	pid_t shim_pid;
 	char *undo_note; /* why it is being undone */
 	bool is_undoing;
-	bool start_wanted;     /* spawn as soon as the old shim is gone */
+	bool start_wanted;     /* go on with it as soon as the old shim is gone */
 	char *reason;          /* why it waits; NULL: it does not */
 	const char *preparing; /* what a worker makes for it now; static */
 	int64_t paused_at_ns, sliced_at_ns;
@@ -550,9 +551,15 @@ struct err *names_serve(struct network *n) MUST_USE;
 struct err *shimlink_spawn(struct instance *i) MUST_USE;
 struct err *shimlink_connect(struct instance *i) MUST_USE;
 
-/** shimlink_forget_run() - exit record and the like of the last run, before `starting` is committed
+/**
+ * shimlink_is_gone() - is nothing left of the last run?
+ *
+ * When not, shimlink_start_again() follows, at the latest after a second.
  */
-void shimlink_forget_run(const struct instance *i);
+bool shimlink_is_gone(struct instance *i);
+
+/** shimlink_forget_run() - a new run begins; the last one's record goes, its shim is gone */
+void shimlink_forget_run(struct instance *i);
 
 /** shimlink_wait() - its shim is about to end: go on when the lock is free */
 void shimlink_wait(struct instance *i);

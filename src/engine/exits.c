@@ -177,6 +177,7 @@ void exits_note(struct instance *i, const struct exit_note *x)
 	waits_exited(i);
 	if (i->restart_asked && !i->is_removing) {
 		i->restart_asked = i->manual_stop = false;
+		i->durable = true; /* it ran: it does not stay down when we die now */
 		exits_again(i, 0);
 	} else if (!policy_restarts(i)) {
 		let_go(i);

@@ -303,6 +303,7 @@ static const struct json_field run_fields[] = {
 	F("oom", JF_BOOL, oom),
 	F("manual_stop", JF_BOOL, manual_stop),
 	F("restart_asked", JF_BOOL, restart_asked),
+	F("over", JF_BOOL, is_over),
 	F("removing", JF_BOOL, is_removing),
 	F("remove_volumes", JF_BOOL, remove_volumes),
 	F("stop_signal", JF_INT, stop_signum),

@@ -226,6 +226,19 @@ static void recover_unstarted(struct instance *i)
 	shimlink_undo(i, RESTARTED);
 }
 
+/* What lives of it, and what it wrote, is of the last run, whose end is known. */
+static void recover_over(struct instance *i)
+{
+	queue_adopt(i);
+	filevm_recover(i);
+	if (!i->durable || i->state != INST_STARTING) {
+		start_failed(i, ERR_UNAVAILABLE, RESTARTED);
+		return;
+	}
+	i->start_wanted = true;
+	shimlink_wait(i);
+}
+
 static void recover_dead(struct instance *i)
 {
 	queue_adopt(i);
@@ -258,6 +271,10 @@ static void recover_alive(struct instance *i, bool rebooted)
 	OWN(fd) int lock = -1;
 	struct err *err;
 
+	if (i->is_over) {
+		recover_over(i);
+		return;
+	}
 	if (rebooted) {
 		queue_adopt(i);
 		if (!exits_from_file(i))

@@ -119,6 +119,7 @@ static struct err *watch_shim(struct instance *i, int pidfd)
 	struct shim_child *c = xnew(struct shim_child);
 	struct err *err;
 
+	shimlink_orphan(i); /* the last run's has let the lock go, but was not reaped yet */
 	c->i = i;
 	c->e = i->e;
 	TAILQ_INSERT_TAIL(&c->e->shims, c, link);
@@ -138,10 +139,11 @@ void shimlink_orphan(struct instance *i)
 	i->shim = NULL;
 }
 
-void shimlink_forget_run(const struct instance *i)
+void shimlink_forget_run(struct instance *i)
 {
 	OWN(mem) char *run = xasprintf("%s/run.json", i->state_dir);
 
+	i->is_over = false;
 	unlink(run);
 	record_clear(i->state_dir, i->run_dir);
 }
@@ -201,13 +203,13 @@ struct err *shimlink_spawn(struct instance *i)
 	int pidfd;
 	pid_t pid;
 
+	i->lock_tries = 0;
 	TRY(shimlink_lock(i, &lock));
 	if (lock < 0)
 		return err_new(ERR_UNAVAILABLE, "another supervisor of it still runs");
 	shim_argv(i, &argv);
 	TRY(shimlink_run(i, argv.v, lock, &pid, &pidfd));
 	i->shim_alive = true;
-	i->is_over = false;
 	i->samples = 0;
 	i->shim_pid = pid;
 	return watch_shim(i, pidfd);
@@ -253,7 +255,7 @@ void shimlink_start_again(struct instance *i)
 		return;
 	i->start_wanted = false;
 	if (i->state == INST_STARTING)
-		start_spawn(i);
+		start_admitted(i);
 }
 
 static void on_undone(void *arg, int code)
@@ -265,7 +267,7 @@ static void on_undone(void *arg, int code)
 		log_warn("%.12s: undo ended with %d", i->id, code);
 	loop_child_free(TAKE(i->undo));
 	i->is_undoing = false;
-	if (instance_is_alive(i) && !i->start_wanted)
+	if (instance_is_alive(i) && !i->is_over)
 		died_done(i, note);
 	shimlink_start_again(i);
 }
@@ -337,7 +339,7 @@ static void on_lock_retry(void *arg)
 	}
 	loop_timer_free(TAKE(i->lock_timer));
 	i->shim_alive = false;
-	if (instance_is_alive(i) && !i->start_wanted && !i->on_spawn)
+	if (instance_is_alive(i) && !i->is_over)
 		take_over(i);
 	shimlink_start_again(i);
 }
@@ -349,6 +351,16 @@ void shimlink_wait(struct instance *i)
 	i->lock_tries = 0;
 	i->lock_timer = loop_timer_new(i->e->loop, on_lock_retry, i);
 	loop_timer_start(i->lock_timer, 0);
+}
+
+bool shimlink_is_gone(struct instance *i)
+{
+	/* Not known of: it outlived the daemon that noted its end. */
+	if (!i->shim_alive && !i->filevm && i->lock_tries < LOCK_TRIES && lock_is_held(i)) {
+		i->shim_alive = true;
+		shimlink_wait(i);
+	}
+	return !i->shim_alive && !i->is_undoing;
 }
 
 static void on_shim_end(void *arg, int code)

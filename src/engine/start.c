@@ -4,7 +4,8 @@
  *
  *	engine_start()    asked for; QUEUED                    hold.c
  *	queue_pass()      admitted; STARTING                   queue.c
- *	start_admitted()  what is missing is made by workers   prep.c
+ *	start_admitted()  the last run's shim is waited for    shimlink.c
+ *	                  what is missing is made by workers   prep.c
  *	                  address and ports are claimed        claim.c
  *	                  the plan is written                  plan.c
  *	engine_commit()   the row says `starting`              engine.c
@@ -22,7 +23,6 @@ static struct err *claim_and_plan(struct instance *i)
 	TRY(claim_all(i));
 	crash_point(i->e, CRASH_CLAIMED);
 	TRY(plan_write(i));
-	shimlink_forget_run(i);
 	crash_point(i->e, CRASH_PLANNED);
 	return NULL;
 }
@@ -31,8 +31,16 @@ void start_admitted(struct instance *i)
 {
 	struct err *err;
 
-	if (prep_next(i))
+	i->start_wanted = !shimlink_is_gone(i) || i->filevm;
+	if (i->start_wanted) {
+		filevm_end(i);
 		return; /* comes back here */
+	}
+	shimlink_forget_run(i);
+	if (prep_next(i)) {
+		crash_after_commit(i->e, CRASH_PREPARING);
+		return; /* comes back here */
+	}
 	err = claim_and_plan(i);
 	if (err) {
 		start_failed(i, err_kind(err), err_text(err));
@@ -62,11 +70,6 @@ void start_spawn(struct instance *i)
 	struct err *err;
 
 	crash_point(i->e, CRASH_STARTING);
-	if (i->shim_alive || i->is_undoing || i->filevm) {
-		i->start_wanted = true; /* the last run's shim is about to end, or its files' VM */
-		filevm_end(i);
-		return;
-	}
 	err = spawn_and_tell(i);
 	if (!err)
 		return;

@@ -130,10 +130,10 @@ static void arm_stop(struct instance *i)
 		loop_timer_start(i->stop_timer, left > 0 ? left : 0);
 }
 
-/* No shim yet: nothing runs that could get a signal. */
+/* No shim of this run yet: nothing runs that could get a signal. */
 static bool stop_unborn(struct instance *i)
 {
-	if (i->conn || i->is_undoing)
+	if ((i->conn && !i->is_over) || i->is_undoing)
 		return false;
 	if (i->on_spawn) {
 		TAILQ_REMOVE(&i->e->spawn, i, spawn_link);
