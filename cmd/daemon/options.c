@@ -54,6 +54,10 @@ static const struct setting settings[] = {
 	  "M_total: what hostel itself may use; 0: T/16 within 128m and 4g"),
 	S("overcommit_cpu", MILLI, overcommit_cpu_milli, "4", "how often a cpu may be promised"),
 	S("queue_wait", YES_NO, queue_wait, "no", "label hostel.queue=wait for everyone"),
+	S("allocate", TEXT, allocate, NULL,
+	  "who is admitted next: ORDER/FILL, sjf/easy (as set by hostel policy, or easy)"),
+	S("max_wait", DURATION, max_wait_ns, NULL,
+	  "nothing passes who waited so long; 0: never (as set by hostel policy, or 10m)"),
 	S("hold_timeout", DURATION, hold_timeout_ns, "10s",
 	  "how long a start without a client is held"),
 	S("registry_certs", TEXT, registry_certs, "/etc/hostel/certs.d:/etc/docker/certs.d",
@@ -220,7 +224,7 @@ static struct err *read_arguments(struct options *o, int argc, char **argv)
 
 static struct err *read_defaults(struct options *o)
 {
-	o->reserve_memory_bytes = -1;
+	o->reserve_memory_bytes = o->max_wait_ns = -1;
 	for (size_t n = 0; n < ARRAY_SIZE(settings); n++)
 		if (settings[n].fallback)
 			TRY(set(o, &settings[n], settings[n].fallback, FROM_DEFAULT));
@@ -247,6 +251,8 @@ static void fill_engine(struct options *o)
 		.overcommit_cpu_milli = o->overcommit_cpu_milli,
 		.queue_wait_default = o->queue_wait,
 		.hold_timeout_ns = o->hold_timeout_ns,
+		.allocate = o->allocate,
+		.max_wait_ns = o->max_wait_ns,
 		.registry_certs = o->registry_certs,
 		.registry_insecure = o->registry_insecure,
 		.registry_mirror = o->registry_mirror,

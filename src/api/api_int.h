@@ -172,8 +172,8 @@ handler vol_list, vol_create, vol_inspect, vol_remove, vol_prune;
 handler net_list, net_inspect, net_create, net_remove, net_prune, net_connect, net_disconnect;
 /* hostel.c */
 handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_start, hst_queue,
-    hst_resources, hst_accounting, hst_config, hst_info, hst_kernels, hst_kernel_add,
-    hst_kernel_remove;
+    hst_resources, hst_policy, hst_policy_set, hst_accounting, hst_config, hst_info, hst_kernels,
+    hst_kernel_add, hst_kernel_remove;
 
 /* src/api/openapi.json, made at build time */
 extern const char api_openapi[];

@@ -905,6 +905,16 @@ json_t *engine_queue(struct engine *e)
 	return json_array();
 }
 
+json_t *engine_policy(const struct engine *e)
+{
+	return json_object();
+}
+
+struct err *engine_policy_set(struct engine *e, const json_t *change)
+{
+	return NULL;
+}
+
 json_t *engine_resources(struct engine *e)
 {
 	return json_object();

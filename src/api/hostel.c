@@ -413,6 +413,17 @@ struct err *hst_queue(struct call *c)
 	return answer(c, engine_queue(c->api->engine));
 }
 
+struct err *hst_policy(struct call *c)
+{
+	return answer(c, engine_policy(c->api->engine));
+}
+
+struct err *hst_policy_set(struct call *c)
+{
+	TRY(engine_policy_set(c->api->engine, c->body));
+	return hst_policy(c);
+}
+
 struct err *hst_resources(struct call *c)
 {
 	return answer(c, engine_resources(c->api->engine));

@@ -80,6 +80,8 @@ const struct route api_routes[] = {
 	{ "POST", "/hostel/v1/instances/{id}/start", NO_BODY, hst_start },
 	{ "GET", "/hostel/v1/queue", NO_BODY, hst_queue },
 	{ "GET", "/hostel/v1/resources", NO_BODY, hst_resources },
+	{ "GET", "/hostel/v1/policy", NO_BODY, hst_policy },
+	{ "POST", "/hostel/v1/policy", JSON_BODY, hst_policy_set },
 	{ "GET", "/hostel/v1/accounting", NO_BODY, hst_accounting },
 	{ "GET", "/hostel/v1/config", NO_BODY, hst_config },
 	{ "GET", "/hostel/v1/info", NO_BODY, hst_info },

@@ -164,6 +164,18 @@ static const struct opt kernel_rows[] = {
 };
 static const struct opt_table kernel_options = OPT_TABLE(kernel_rows);
 
+static const struct opt policy_rows[] = {
+	{ "allocate", 0, OPT_TEXT, "ORDER/FILL", "Who is admitted next: sjf/easy, priority, easy",
+	  "allocate" },
+	{ "max-wait", 0, OPT_DURATION, "TIME", "Nothing passes who waited so long; 0: never",
+	  "max_wait_ns" },
+	{ "aging", 0, OPT_DURATION, "TIME",
+	  "Order priority: waiting so long is worth one step; 0: nothing", "aging_ns" },
+	{ "estimate", 0, OPT_TEXT, "SOURCE", "Expected run times that count", "estimate",
+	  .choices = "learned given last-two" },
+};
+static const struct opt_table policy_options = OPT_TABLE(policy_rows);
+
 #define ANY SIZE_MAX
 
 static const struct command volume_subs[] = {
@@ -226,6 +238,20 @@ static const struct command kernel_subs[] = {
 static const struct command config_subs[] = {
 	{ "show", "", "Each effective setting of hosteld and where it came from",
 	  .tables = { &format_options }, .run = cmd_config_show },
+};
+
+static const struct command policy_subs[] = {
+	{ "show", "", "The policies in force", .tables = { &format_options },
+	  .run = cmd_policy_show },
+	{ "set", "", "Change policies, at once and for later starts of hosteld",
+	  .tables = { &policy_options, &format_options }, .run = cmd_policy_set,
+	  .details =
+	      "Allocation, who is admitted next, is ORDER/FILL. Orders: fcfs, sjf, saf, laf, rr, "
+	      "priority,\n"
+	      "wfp3, f1, drf, edf. Fills, what may start when the first does not fit: strict, "
+	      "list, "
+	      "easy,\n"
+	      "easy-sjf, conservative. An order alone is strict, easy alone is fcfs/easy." },
 };
 
 #define RUN    "Run"
@@ -330,6 +356,8 @@ static const struct command commands[] = {
 	  .tables = { &format_options, &quiet_options }, .run = cmd_queue },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,
 	  .tables = { &format_options }, .run = cmd_resources },
+	{ "policy", "COMMAND", "Who is admitted next", HOST, .subs = policy_subs,
+	  .n_subs = ARRAY_SIZE(policy_subs) },
 	{ "accounting", "", "Times of each start, and their sums", HOST,
 	  .tables = { &format_options }, .run = cmd_accounting },
 	{ "simulate", "[TRACE]", "Replay a workload through the scheduler under other policies",

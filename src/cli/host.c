@@ -143,6 +143,23 @@ struct err *cmd_config_show(struct cli *c, const struct args *a)
 	return get_and_show(c, a, "/hostel/v1/config");
 }
 
+struct err *cmd_policy_show(struct cli *c, const struct args *a)
+{
+	return get_and_show(c, a, "/hostel/v1/policy");
+}
+
+struct err *cmd_policy_set(struct cli *c, const struct args *a)
+{
+	OWN(json) json_t *change = json_object();
+	OWN(json) json_t *now = NULL;
+
+	TRY(args_apply(a, change));
+	if (!json_object_size(change))
+		return err_new(ERR_INVALID, "what is to be changed? See hostel policy set --help");
+	TRY(cli_call(c, "POST", change, &now, "/hostel/v1/policy"));
+	return show(a, now);
+}
+
 struct err *cmd_info(struct cli *c, const struct args *a)
 {
 	return get_and_show(c, a, "/hostel/v1/info");

@@ -211,6 +211,7 @@ static void config_copy(struct engine_config *to, const struct engine_config *fr
 	to->subnet = xstrdup(from->subnet);
 	to->cgroup_parent = xstrdup(from->cgroup_parent);
 	to->nft_table = xstrdup(from->nft_table);
+	to->allocate = xstrdup(from->allocate);
 	to->registry_certs = xstrdup(from->registry_certs);
 	to->registry_insecure = xstrdup(from->registry_insecure);
 	to->registry_mirror = xstrdup(from->registry_mirror);
@@ -235,6 +236,7 @@ static void config_done(struct engine_config *c)
 	free_text(c->subnet);
 	free_text(c->cgroup_parent);
 	free_text(c->nft_table);
+	free_text(c->allocate);
 	free_text(c->registry_certs);
 	free_text(c->registry_insecure);
 	free_text(c->registry_mirror);
@@ -295,6 +297,7 @@ static struct err *engine_start_up(struct engine *e)
 	TRY(catalog_open_store(e));
 	TRY(images_load(e));
 	queue_init(e);
+	TRY(policy_init(e));
 	TRY_MSG(recover_all(e), "recovery");
 	measure_start(e);
 	vm_probe_kvm(e);
@@ -376,6 +379,7 @@ void engine_free(struct engine *e)
 	loop_timer_free(e->sample);
 	loop_timer_free(e->sweep);
 	sched_free(e->sched);
+	policy_done(&e->policy);
 	if (e->shim_fd)
 		close(e->shim_fd);
 	nft_close(e->nft);

@@ -57,6 +57,8 @@ struct engine_config {
 	int64_t overcommit_cpu_milli;  /* a for cpu in thousandths; 4000 */
 	bool queue_wait_default;       /* label hostel.queue=wait for everyone */
 	int64_t hold_timeout_ns;       /* Docker start without a client; 10 s */
+	const char *allocate;          /* "sjf/easy"; NULL: as set before, or "easy" */
+	int64_t max_wait_ns;           /* 0: none; -1: as set before, or 10 min */
 	const struct planner *planners; /* one per kind; static */
 	size_t n_planners;
 };
@@ -403,6 +405,17 @@ struct err *engine_network_disconnect(struct engine *e, const char *ref,
 
 /** engine_queue() - array of waiting instances in order, with reason and since */
 json_t *engine_queue(struct engine *e);
+/** engine_policy() - the policies in force, members of engine_policy_set() */
+json_t *engine_policy(const struct engine *e);
+
+/**
+ * engine_policy_set() - change some of them, live and for later starts
+ * @change: allocate ("sjf/easy"), max_wait_ns, aging_ns (0: none), estimate (learned, given,
+ *          last-two); absent members stay
+ * Return: NULL, or ERR_INVALID and nothing is changed.
+ */
+struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
+
 /** engine_resources() - R_total, R_free, sum and R_i by holder, M_total, M_i, M_free, sources */
 json_t *engine_resources(struct engine *e);
 /** engine_accounting() - per start: arrival, admission, start, finish, T, waiting…; and sums */

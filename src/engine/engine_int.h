@@ -15,6 +15,7 @@
  *	start.c      the start, as a table of contents
  *	hold.c       start tickets: joining, holding, withdrawing
  *	queue.c      bridge to sched: demand, pass, reasons
+ *	policy.c     the policies in force
  *	prep.c       what must be made by workers before a first start
  *	networks.c   table of networks; what is made of one on the host
  *	claim.c      addresses and ports           names_served.c  DNS for a network's members
@@ -35,6 +36,7 @@
 #include "nft/nft.h"
 #include "net/net.h"
 #include "sched/account.h"
+#include "sched/estimate.h"
 #include "sched/sched.h"
 #include "shim/conn.h"
 #include "store/store.h"
@@ -286,11 +288,27 @@ TAILQ_HEAD(job_list, engine_job);
 TAILQ_HEAD(shim_list, shim_child);
 TAILQ_HEAD(filevm_list, filevm);
 
+/* policy.c: in force */
+struct policy {
+	char *allocate;                /* in full: "fcfs/easy" */
+	int64_t max_wait_ns, aging_ns; /* 0: none */
+	enum estimate_mode estimate;
+};
+void policy_done(struct policy *p);
+static inline void own_policy_release(struct policy *p)
+{
+	policy_done(p);
+}
+
+/** policy_init() - those of the settings, the store or the defaults; the store is open */
+struct err *policy_init(struct engine *e) MUST_USE;
+
 struct engine {
 	struct engine_config c; /* strings owned */
 	struct loop *loop;
 	struct store *store;
 	struct sched *sched;
+	struct policy policy;
 	struct nft *nft;
 	enum crash_phase crash_at;
 	bool crash_is_due;

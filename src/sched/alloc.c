@@ -137,6 +137,12 @@ struct err *alloc_policy_set(struct alloc *a, const char *policy)
 	return NULL;
 }
 
+void alloc_aging_set(struct alloc *a, int64_t aging_ns)
+{
+	a->conf.aging_ns = aging_ns;
+	reindex(a);
+}
+
 /* ---- the machine ---- */
 
 void alloc_capacity(struct alloc *a, struct amounts total)

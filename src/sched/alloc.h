@@ -117,6 +117,9 @@ const char *alloc_policy(const struct alloc *a);
  */
 void alloc_max_wait_set(struct alloc *a, int64_t max_wait_ns);
 
+/** alloc_aging_set() - for those that wait, too */
+void alloc_aging_set(struct alloc *a, int64_t aging_ns);
+
 /* ---- the machine ---- */
 
 /** alloc_capacity() - one pool: a job's cpus may come from anywhere; evicts nobody */

@@ -306,6 +306,21 @@ void sched_max_wait(struct sched *s, int64_t max_wait_ns)
 	alloc_max_wait_set(s->alloc, max_wait_ns);
 }
 
+void sched_aging(struct sched *s, int64_t aging_ns)
+{
+	alloc_aging_set(s->alloc, aging_ns);
+}
+
+void sched_replan(struct sched *s, const char *id, int64_t expect_ns)
+{
+	struct named *n = find(s, id);
+
+	if (!n)
+		return;
+	n->job.expect_ns = expect_ns;
+	alloc_replan(s->alloc, n->handle, expect_ns);
+}
+
 void sched_hold(struct sched *s, const char *id, bool on)
 {
 	const struct named *n = find(s, id);

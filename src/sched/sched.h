@@ -89,6 +89,12 @@ void sched_resize(struct sched *s, const char *id, const struct sched_job *j);
 /** sched_max_wait() - after it a waiting job is the head, and nothing passes it; 0: never */
 void sched_max_wait(struct sched *s, int64_t max_wait_ns);
 
+/** sched_aging() - order `priority`: waiting this long is worth one step; 0: no aging */
+void sched_aging(struct sched *s, int64_t aging_ns);
+
+/** sched_replan() - a new expectation of a job's run time in total; 0: unknown */
+void sched_replan(struct sched *s, const char *id, int64_t expect_ns);
+
 /** sched_hold() - a waiting job is passed over until it is released, and blocks nobody */
 void sched_hold(struct sched *s, const char *id, bool on);
 

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policies in force: by default, else as they were set live and kept in the store, else as
+ * hosteld's settings say; a live change counts until the next start where a setting says
+ * otherwise.
+ */
+#include <string.h>
+
+#include "engine/engine_int.h"
+#include "json/fields.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define STORED   "policy"
+#define MAX_WAIT (10 * 60 * INT64_C(1000000000))
+
+static const char *const estimate_names[] = {
+	[ESTIMATE_GIVEN] = "given",
+	[ESTIMATE_LEARNED] = "learned",
+	[ESTIMATE_TSAFRIR] = "last-two",
+	NULL,
+};
+
+static const struct json_field fields[] = {
+	JSON_FIELD(struct policy, "allocate", JF_STR, allocate),
+	JSON_RANGE(struct policy, "max_wait_ns", JF_I64, max_wait_ns, 0, INT64_MAX),
+	JSON_RANGE(struct policy, "aging_ns", JF_I64, aging_ns, 0, INT64_MAX),
+	JSON_ENUM(struct policy, "estimate", estimate, estimate_names),
+};
+
+void policy_done(struct policy *p)
+{
+	json_free_fields(fields, ARRAY_SIZE(fields), p);
+}
+
+static json_t *policy_json(const struct policy *p)
+{
+	json_t *j = json_object();
+
+	json_write_fields(fields, ARRAY_SIZE(fields), p, j);
+	return j;
+}
+
+/* @change over what is in force; all of it or nothing. */
+static struct err *change_policy(struct engine *e, const json_t *change)
+{
+	OWN(json) json_t *before = policy_json(&e->policy);
+	OWN(policy) struct policy p = { 0 };
+	const char *unknown = json_unknown_field(fields, ARRAY_SIZE(fields), change);
+
+	if (unknown)
+		return err_new(ERR_INVALID, "a policy has no \"%.64s\"", unknown);
+	TRY(json_read_fields(fields, ARRAY_SIZE(fields), before, &p));
+	TRY(json_read_fields(fields, ARRAY_SIZE(fields), change, &p));
+	TRY_MSG(sched_policy_set(e->sched, p.allocate), "allocate");
+	str_set(&p.allocate, sched_policy(e->sched)); /* in full */
+	sched_max_wait(e->sched, p.max_wait_ns);
+	sched_aging(e->sched, p.aging_ns);
+	policy_done(&e->policy);
+	e->policy = p;
+	p = (struct policy) { 0 };
+	engine_queue_dirty(e);
+	return NULL;
+}
+
+static struct err *keep(struct engine *e)
+{
+	OWN(json) json_t *j = policy_json(&e->policy);
+	OWN(mem) char *text = json_dumps(j, JSON_COMPACT);
+
+	TRY(store_begin(e->store));
+	TRY(store_meta_set(e->store, STORED, text));
+	engine_dirty(e);
+	return NULL;
+}
+
+struct err *engine_policy_set(struct engine *e, const json_t *change)
+{
+	if (!json_is_object(change))
+		return err_new(ERR_INVALID, "expected an object");
+	TRY(change_policy(e, change));
+	log_info("policy: %s", e->policy.allocate);
+	return keep(e);
+}
+
+json_t *engine_policy(const struct engine *e)
+{
+	return policy_json(&e->policy);
+}
+
+/* What was set live, before the last start. */
+static void take_stored(struct engine *e)
+{
+	OWN(mem) char *text = store_meta_get(e->store, STORED);
+	OWN(json) json_t *j = text ? json_loads(text, 0, NULL) : NULL;
+	OWN(err) struct err *err = j ? change_policy(e, j) : NULL;
+
+	if (err) /* of another version */
+		log_warn("policy: what was set before is not used: %s", err_text(err));
+}
+
+struct err *policy_init(struct engine *e)
+{
+	OWN(json) json_t *said = json_object();
+
+	e->policy = (struct policy) { .allocate = xstrdup("easy"),
+				      .max_wait_ns = MAX_WAIT,
+				      .estimate = ESTIMATE_LEARNED };
+	TRY(change_policy(e, said)); /* nothing: the defaults */
+	take_stored(e);
+	if (e->c.allocate)
+		jx_set_str(said, "allocate", e->c.allocate);
+	if (e->c.max_wait_ns >= 0)
+		json_object_set_new(said, "max_wait_ns", json_integer(e->c.max_wait_ns));
+	return change_policy(e, said);
+}
