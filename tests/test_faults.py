@@ -544,7 +544,9 @@ class Life:
             may |= {'stopped'}
         if now not in may:
             self.problems.append(f'{self.name}: was {self.is_}, asked to {self.asked}, is {now}: {s}')
-        if now == 'exited' and (s['ExitCode'], s['Error'], s['OOMKilled']) != (self.code, '', False):
+        # A start that was not answered is withdrawn with its client.
+        ends = [(self.code, '', False)] + [(128, 'withdrawn: hosteld was restarted while its client waited', False)] * (self.asked == 'start')
+        if now == 'exited' and (s['ExitCode'], s['Error'], s['OOMKilled']) not in ends:
             self.problems.append(f'{self.name}: should exit with {self.code}: {s}')
         if now in ('running', 'paused'):
             if self.pid and self.pid != s['Pid'] and self.asked != 'start':

@@ -144,6 +144,7 @@ void shimlink_forget_run(struct instance *i)
 	OWN(mem) char *run = xasprintf("%s/run.json", i->state_dir);
 
 	i->is_over = false;
+	instance_touch(i);
 	unlink(run);
 	record_clear(i->state_dir, i->run_dir);
 }
