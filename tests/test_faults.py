@@ -48,7 +48,8 @@ def leaks(d):
     left += [f'cgroup {c}/{n}' for c in cgroups_of(d.cgroup) for n in os.listdir(c) if os.path.isdir(f'{c}/{n}')]
     with contextlib.suppress(OSError):
         left += [f'link {n}' for n in os.listdir(f'/sys/class/net/{d.bridge}/brif')]
-    left += [f'folder {n}' for n in os.listdir(d.root / 'instances') + os.listdir(d.run_dir / 'instances')]
+    for folder in (d.root / 'instances', d.run_dir / 'instances'):
+        left += [f'folder {f}: {os.listdir(f)}' for f in folder.iterdir()]
     return left
 
 
