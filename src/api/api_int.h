@@ -174,6 +174,8 @@ handler net_list, net_inspect, net_create, net_remove, net_prune, net_connect, n
 handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_start, hst_queue,
     hst_resources, hst_policy, hst_policy_set, hst_accounting, hst_config, hst_info, hst_kernels,
     hst_kernel_add, hst_kernel_remove;
+/* queue.c */
+handler que_hold, que_release, que_cancel, que_move;
 
 /* src/api/openapi.json, made at build time */
 extern const char api_openapi[];

@@ -3,7 +3,6 @@
 #include "api/api_int.h"
 
 #include <inttypes.h>
-#include <pwd.h>
 
 #include "api/docker_spec.h"
 #include "json/fields.h"
@@ -34,13 +33,9 @@ static json_t *port_objects(const struct instance_view *v)
 
 static json_t *user_name(int64_t uid)
 {
-	char buf[1024];
-	struct passwd pw, *found = NULL;
-	OWN(mem) char *number = xasprintf("%" PRId64, uid);
+	OWN(mem) char *name = engine_user_name(uid);
 
-	if (!getpwuid_r((uid_t)uid, &pw, buf, sizeof(buf), &found) && found)
-		return jx_string(pw.pw_name);
-	return json_string(number);
+	return jx_string(name);
 }
 
 static const char *shown_state(const struct instance_view *v)

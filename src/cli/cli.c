@@ -216,6 +216,8 @@ static int dispatch(struct cli *c, const char *const *argv)
 
 		return sub ? run_command(c, sub, cmd->name, argv + 2) : unknown("", argv[1]);
 	}
+	if (cmd->run)
+		return run_command(c, cmd, NULL, argv + 1);
 	if (!argv[1])
 		opt_help(cmd, NULL, stderr);
 	else

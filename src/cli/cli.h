@@ -42,6 +42,12 @@ struct err *cli_call(struct cli *c, const char *method, const json_t *body, json
 /** cli_delete_each() - DELETE @path for each argument, its %s; each is named when it is gone */
 struct err *cli_delete_each(struct cli *c, const struct args *a, const char *path) MUST_USE;
 
+/** cli_each() - @fn for each argument; one that fails does not keep the rest from their turn
+ *  @is_silent: the names of those that went well are not printed
+ */
+typedef struct err *cli_each_fn(struct cli *c, const struct args *a, const char *ref);
+struct err *cli_each(struct cli *c, const struct args *a, cli_each_fn *fn, bool is_silent) MUST_USE;
+
 /** cli_path() - the path as cli_call() makes it; owned by the caller */
 char *cli_path(const char *path, ...);
 
@@ -80,6 +86,7 @@ extern const struct opt_table update_options;
 extern const struct opt_table simulate_options; /* simulate.c */
 extern const struct opt_table session_options;  /* run.c: -d, --detach-keys … */
 
+extern const struct opt_table queue_move_options; /* queue.c */
 extern const struct opt_table network_create_options, network_connect_options,
     network_disconnect_options, network_filter_options; /* network.c */
 
@@ -93,7 +100,8 @@ extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_cons
     cmd_network_inspect, cmd_network_connect, cmd_network_disconnect, cmd_network_prune,
     cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create, cmd_vm_ls,
     cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_policy_set, cmd_policy_show, cmd_queue,
-    cmd_resources, cmd_accounting, cmd_simulate, cmd_info, cmd_version, cmd_config_show,
-    cmd_completion, cmd_complete, cmd_options;
+    cmd_queue_hold, cmd_queue_release, cmd_queue_cancel, cmd_queue_move, cmd_resources,
+    cmd_accounting, cmd_simulate, cmd_info, cmd_version, cmd_config_show, cmd_completion,
+    cmd_complete, cmd_options;
 
 #endif

@@ -254,6 +254,22 @@ static const struct command policy_subs[] = {
 	      "easy-sjf, conservative. An order alone is strict, easy alone is fcfs/easy." },
 };
 
+static const struct command queue_subs[] = {
+	{ "hold", "NAME...", "Pass over those that wait, until they are released", .min_args = 1,
+	  .max_args = ANY, .what = WHAT_WAITING, .run = cmd_queue_hold,
+	  .details = "A held one keeps its place and blocks nobody." },
+	{ "release", "NAME...", "Let held ones start in their turn", .min_args = 1, .max_args = ANY,
+	  .what = WHAT_WAITING, .run = cmd_queue_release },
+	{ "cancel", "NAME...", "Withdraw the starts of those that wait", .min_args = 1,
+	  .max_args = ANY, .what = WHAT_WAITING, .run = cmd_queue_cancel,
+	  .details = "As a stop while they wait: the instances stay, unless made with --rm." },
+	{ "move", "NAME", "Say where one that waits stands", .tables = { &queue_move_options },
+	  .min_args = 1, .max_args = 1, .what = WHAT_WAITING, .run = cmd_queue_move,
+	  .details = "It and all who then stand before it keep that order until they start, "
+		     "whatever the\n"
+		     "policy says and whoever comes later." },
+};
+
 #define RUN    "Run"
 #define LOOK   "Look"
 #define IMAGES "Images"
@@ -352,8 +368,9 @@ static const struct command commands[] = {
 	  .tables = { &format_options, &quiet_options }, .min_args = 1, .max_args = 1,
 	  .what = WHAT_IMAGE, .run = cmd_history },
 
-	{ "queue", "", "What waits, in order, and for what", HOST,
-	  .tables = { &format_options, &quiet_options }, .run = cmd_queue },
+	{ "queue", "[COMMAND]", "What waits, in order, and for what", HOST,
+	  .tables = { &format_options, &quiet_options }, .subs = queue_subs,
+	  .n_subs = ARRAY_SIZE(queue_subs), .run = cmd_queue },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,
 	  .tables = { &format_options }, .run = cmd_resources },
 	{ "policy", "COMMAND", "Who is admitted next", HOST, .subs = policy_subs,

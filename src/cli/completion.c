@@ -71,6 +71,9 @@ static void offer_what(struct cli *c, enum opt_what what, const char *word)
 	case WHAT_INSTANCE:
 		offer_names(c, "/hostel/v1/instances?all=true", NULL, "name", word);
 		return;
+	case WHAT_WAITING:
+		offer_names(c, "/hostel/v1/queue", NULL, "name", word);
+		return;
 	case WHAT_IMAGE:
 		offer_names(c, "/images/json", NULL, "RepoTags", word);
 		return;
@@ -223,7 +226,7 @@ struct err *cmd_options(struct cli *c, const struct args *a)
 
 		if (cmd->is_hidden)
 			continue;
-		if (!cmd->n_subs)
+		if (cmd->run)
 			list_options(cmd, "");
 		for (size_t k = 0; k < cmd->n_subs; k++)
 			list_options(&cmd->subs[k], cmd->name);

@@ -12,23 +12,15 @@
  * from their turn.
  */
 
-struct each {
-	struct cli *c;
-	const struct args *a;
-	struct err *(*fn)(struct cli *c, const struct args *a, const char *ref);
-	bool is_silent; /* does not print the name afterwards */
-};
-
-static struct err *for_each(const struct each *each)
+struct err *cli_each(struct cli *c, const struct args *a, cli_each_fn *fn, bool is_silent)
 {
 	struct err *last = NULL;
 
-	for (size_t i = 0; i < each->a->n_rest; i++) {
-		const char *ref = each->a->rest[i];
-		struct err *e = each->fn(each->c, each->a, ref);
+	for (size_t i = 0; i < a->n_rest; i++) {
+		struct err *e = fn(c, a, a->rest[i]);
 
-		if (!e && !each->is_silent)
-			printf("%s\n", ref);
+		if (!e && !is_silent)
+			printf("%s\n", a->rest[i]);
 		if (!e)
 			continue;
 		if (last) {
@@ -43,7 +35,7 @@ static struct err *for_each(const struct each *each)
 #define VERB(name_, fn_)                                                                           \
 	struct err *name_(struct cli *c, const struct args *a)                                     \
 	{                                                                                          \
-		return for_each(&(struct each) { .c = c, .a = a, .fn = (fn_) });                   \
+		return cli_each(c, a, fn_, false);                                                 \
 	}
 
 /* "?t=N&signal=S" of stop and restart */
@@ -129,12 +121,12 @@ VERB(cmd_unpause, unpause)
 
 struct err *cmd_rm(struct cli *c, const struct args *a)
 {
-	return for_each(&(struct each) { .c = c, .a = a, .fn = remove_one, .is_silent = true });
+	return cli_each(c, a, remove_one, true);
 }
 
 struct err *cmd_wait(struct cli *c, const struct args *a)
 {
-	return for_each(&(struct each) { .c = c, .a = a, .fn = wait_one, .is_silent = true });
+	return cli_each(c, a, wait_one, true);
 }
 
 struct err *cmd_rename(struct cli *c, const struct args *a)

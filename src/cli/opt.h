@@ -35,6 +35,7 @@ enum opt_what {
 	WHAT_NOTHING,
 	WHAT_FILE,
 	WHAT_INSTANCE,
+	WHAT_WAITING, /* in the queue */
 	WHAT_IMAGE,
 	WHAT_VOLUME,
 	WHAT_NETWORK,

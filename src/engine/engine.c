@@ -269,6 +269,7 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 	config_copy(&e->c, c);
 	e->loop = l;
 	e->tsc_start = tsc_sample();
+	e->boot_offset_ns = clock_boot_ns() - clock_wall_ns();
 	e->crash_at = crash_parse(getenv("HOSTEL_CRASH_AT"));
 	TAILQ_INIT(&e->instances);
 	TAILQ_INIT(&e->spawn);

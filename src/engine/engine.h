@@ -416,6 +416,33 @@ json_t *engine_policy(const struct engine *e);
  */
 struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
 
+/** engine_queue_hold() - pass it over until it is released; it keeps its place and blocks nobody
+ *  @uid: who says so; the reason names him.  A held one again: fine
+ *  Return: NULL, done when it is written; ERR_STATE: it does not wait in the queue.
+ */
+struct err *engine_queue_hold(struct engine *e, struct instance *i, int64_t uid,
+			      struct engine_done done) MUST_USE;
+/** engine_queue_release() - ERR_STATE when it is not held */
+struct err *engine_queue_release(struct engine *e, struct instance *i,
+				 struct engine_done done) MUST_USE;
+/** engine_queue_cancel() - withdrawn, as by a stop; whoever waits for its start is told */
+struct err *engine_queue_cancel(struct engine *e, struct instance *i, int64_t uid,
+				struct engine_done done) MUST_USE;
+
+enum engine_where { QUEUE_FIRST, QUEUE_LAST, QUEUE_BEFORE, QUEUE_AFTER };
+
+/** engine_queue_move() - a place of its own in the queue: what sched_move() says
+ *  @other: BEFORE and AFTER whom; else NULL
+ *  Return: NULL, done when it is written; ERR_STATE when one of the two has no place in the queue.
+ */
+struct err *engine_queue_move(struct engine *e, struct instance *i, enum engine_where where,
+			      struct instance *other, struct engine_done done) MUST_USE;
+
+/** engine_user_name() - of a uid; its digits when it has none; owned by the caller */
+char *engine_user_name(int64_t uid);
+/** engine_user_find() - by name or number; ERR_NOT_FOUND "no such user: x" */
+struct err *engine_user_find(const char *text, int64_t *ret_uid) MUST_USE;
+
 /** engine_resources() - R_total, R_free, sum and R_i by holder, M_total, M_i, M_free, sources */
 json_t *engine_resources(struct engine *e);
 /** engine_accounting() - per start: arrival, admission, start, finish, T, waiting…; and sums */

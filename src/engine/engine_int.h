@@ -16,6 +16,7 @@
  *	hold.c       start tickets: joining, holding, withdrawing
  *	queue.c      bridge to sched: demand, pass, reasons
  *	policy.c     the policies in force
+ *	queue_cmd.c  hold, release, cancel and move of those that wait
  *	prep.c       what must be made by workers before a first start
  *	networks.c   table of networks; what is made of one on the host
  *	claim.c      addresses and ports           names_served.c  DNS for a network's members
@@ -163,8 +164,13 @@ struct instance {
 
 	/* stored */
 	bool ever_ran, oom, manual_stop;
-	bool restart_asked; /* `restart`: starts again once it exited */
-	bool is_removing;   /* `rm -f`: removed once it exited */
+	/* While it waits in the queue: */
+	bool is_held; /* passed over until it is released */
+	int64_t held_by;
+	int64_t queue_place; /* its own place (sched_place()); 0: the policy's */
+	int64_t queued_ns;   /* wall clock: since when; its place by arrival */
+	bool restart_asked;  /* `restart`: starts again once it exited */
+	bool is_removing;    /* `rm -f`: removed once it exited */
 	bool remove_volumes;
 	int stop_signum;    /* `stop`, `restart`: what asks it to end */
 	int64_t stop_by_ns; /* wall clock: then it is killed; 0: not said, -1: never */
@@ -216,7 +222,6 @@ struct instance {
 	int lock_fd; /* -1; held between claim and spawn */
 	struct loop_timer *stop_timer, *backoff_timer, *lock_timer, *notice_timer;
 	int lock_tries;
-	int64_t held_since_ns; /* boot clock: since when it waits in the queue */
 	struct filevm *filevm; /* boots, runs or ends for its files; it does not run itself then */
 	struct engine_job *prep;
 	enum prep_kind prep_kind; /* what @prep makes */
@@ -344,6 +349,7 @@ struct engine {
 
 	struct strmap initrds;        /* kernel bundle -> initramfs that a worker named */
 	struct network_list networks; /* the default one first */
+	int64_t boot_offset_ns;       /* boot clock less wall clock, when it was started */
 	int64_t memory_bytes, cpu_milli, disk_bytes; /* T */
 	int64_t reserve_bytes;                       /* S of memory, M_total included */
 	int64_t manage_self_bytes;                   /* M_0 */
@@ -467,6 +473,8 @@ void hold_notice_stop(struct instance *i);
 void queue_init(struct engine *e);
 void queue_pass(struct engine *e);
 void queue_arrive(struct instance *i);
+/** queue_arrive_again() - recovery: in its place by arrival, held if it was */
+void queue_arrive_again(struct instance *i);
 void queue_leave(struct instance *i);
 void queue_adopt(struct instance *i);
 struct sched_job queue_job(const struct instance *i);
@@ -474,6 +482,11 @@ struct sched_job queue_job(const struct instance *i);
 int64_t queue_manage_most(const struct instance *i);
 int64_t spec_demand_cpu_milli(const struct spec *s);
 int64_t spec_demand_memory_bytes(const struct spec *s);
+
+/* ---- queue_cmd.c ---- */
+
+/** queue_hold_text() - the reason of a held one; owned by the caller */
+char *queue_hold_text(const struct instance *i);
 
 /* ---- prep.c, claim.c, plan.c ---- */
 

@@ -72,6 +72,7 @@ struct sched_job queue_job(const struct instance *i)
 		.priority = s->priority,
 		.expect_ns = s->expect_ns,
 		.uid = s->uid,
+		.place = i->queue_place,
 	};
 
 	j.demand.v[RES_CPU] = capped(i, RES_CPU, spec_demand_cpu_milli(s),
@@ -88,23 +89,44 @@ struct sched_job queue_job(const struct instance *i)
 
 /* ---- arrivals and departures ---- */
 
-void queue_arrive(struct instance *i)
+static void arrive(struct instance *i, int64_t at_ns)
 {
 	struct sched_job j;
 
 	if (!i->manage_bytes)
 		i->manage_bytes = manage_estimate(i);
 	j = queue_job(i);
-	i->account = (struct account) { .arrival_ns = clock_wall_ns() };
-	i->held_since_ns = clock_boot_ns();
-	sched_arrive(i->e->sched, &j, i->held_since_ns);
+	sched_arrive(i->e->sched, &j, at_ns);
+	if (i->is_held)
+		sched_hold(i->e->sched, i->id, true);
 	engine_queue_dirty(i->e);
+}
+
+void queue_arrive(struct instance *i)
+{
+	i->queued_ns = clock_wall_ns();
+	i->account = (struct account) { .arrival_ns = i->queued_ns };
+	arrive(i, clock_boot_ns());
+}
+
+void queue_arrive_again(struct instance *i)
+{
+	int64_t now = clock_boot_ns();
+	int64_t at = i->queued_ns + i->e->boot_offset_ns;
+
+	if (!i->queued_ns) { /* written by an older hosteld */
+		i->queued_ns = clock_wall_ns();
+		at = now;
+	}
+	arrive(i, at < now ? at : now);
 }
 
 void queue_leave(struct instance *i)
 {
 	i->has_allocation = false;
 	free(TAKE(i->reason));
+	i->is_held = false;
+	i->queue_place = 0;
 	sched_leave(i->e->sched, i->id);
 	engine_queue_dirty(i->e);
 }
@@ -130,6 +152,7 @@ static void note_admitted(void *arg, const char *id)
 static void admit(struct instance *i)
 {
 	i->has_allocation = true;
+	i->queue_place = 0;
 	free(TAKE(i->reason));
 	i->account.admission_ns = clock_wall_ns();
 	hold_notice_stop(i);
@@ -153,9 +176,16 @@ static void tell_reason(struct instance *i)
 		t->on_reason(t->reason_arg, i->reason);
 }
 
+static char *reason_of(const struct instance *i)
+{
+	if (i->is_held)
+		return queue_hold_text(i);
+	return sched_reason_text(i->e->sched, i->id, name_of, i->e);
+}
+
 static void update_reason(struct instance *i)
 {
-	char *text = sched_reason_text(i->e->sched, i->id, name_of, i->e);
+	char *text = reason_of(i);
 	bool is_new = !streq(text, i->reason);
 
 	free(i->reason);

@@ -196,10 +196,7 @@ static struct err *load_one(void *arg, const char *key, const json_t *doc)
 
 static void requeue(struct instance *i)
 {
-	struct account kept = i->account;
-
-	queue_arrive(i);
-	i->account = kept;
+	queue_arrive_again(i);
 	i->account.admission_ns = i->account.start_ns = i->account.finish_ns = 0;
 	instance_touch(i);
 }

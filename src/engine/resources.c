@@ -46,6 +46,8 @@ static void list_waiting(void *arg, const char *id, int64_t arrival_ns)
 	json_object_set_new(j, "since_ns", json_integer(i->account.arrival_ns));
 	json_object_set_new(j, "waiting_ns", json_integer(clock_boot_ns() - arrival_ns));
 	json_object_set_new(j, "survives", json_boolean(i->durable));
+	json_object_set_new(j, "held", json_boolean(i->is_held));
+	json_object_set_new(j, "place", json_integer(i->queue_place));
 	json_object_set_new(j, "demand", amounts_json(&job.demand));
 	json_array_append_new(l->out, j);
 }

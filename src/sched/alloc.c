@@ -68,7 +68,8 @@ struct alloc *alloc_new(const struct alloc_config *c)
 	a->conf = *c;
 	a->n_res = c->resources ? c->resources : RES_COUNT;
 	a->stride = sizeof(struct alloc_entry) + 2 * a->n_res * sizeof(int64_t);
-	a->free_list = a->queue = a->urgent = a->aside = a->ends = a->head = ALLOC_NONE;
+	a->free_list = a->placed = a->queue = a->urgent = a->aside = a->ends = ALLOC_NONE;
+	a->head = ALLOC_NONE;
 	err = policy_find(c->policy ? c->policy : "fcfs/strict", &a->order, &a->fill);
 	if (err) {
 		a->order = alloc_orders[0];
@@ -104,7 +105,7 @@ const char *alloc_policy(const struct alloc *a)
 /* All entries into the trees that the policy needs. */
 static void reindex(struct alloc *a)
 {
-	a->queue = a->urgent = a->aside = a->ends = ALLOC_NONE;
+	a->placed = a->queue = a->urgent = a->aside = a->ends = ALLOC_NONE;
 	a->n_active = 0;
 	for (uint32_t i = 0; i < a->n_users + a->n_labels; i++) {
 		struct party *p = i < a->n_users ? &a->users[i] : &a->labels[i - a->n_users];
@@ -196,6 +197,8 @@ static void entry_set(const struct alloc *a, struct alloc_entry *e, const struct
 		.node = ALLOC_NONE,
 		.priority = j->priority,
 		.is_aside = j->aside,
+		.is_placed = j->place && !j->aside,
+		.place = j->place,
 	};
 	memcpy(e->v, j->demand.v, a->n_res * sizeof(int64_t));
 }
@@ -233,6 +236,7 @@ uint32_t alloc_adopt(struct alloc *a, const struct alloc_job *j, int64_t start_n
 	uint32_t h = entry_new(a, j);
 	struct alloc_entry *e = entry(a, h);
 
+	e->is_placed = false;
 	e->start_ns = start_ns;
 	e->node = a->nodes ? node : 0;
 	running_add(a, h);
@@ -286,12 +290,15 @@ void alloc_change(struct alloc *a, uint32_t handle, const struct alloc_job *j)
 {
 	struct alloc_entry *e = entry(a, handle);
 	uint8_t state = e->state;
-	bool is_urgent = e->is_urgent;
+	bool is_urgent = e->is_urgent, is_placed = e->is_placed;
+	int64_t place = e->place;
 
 	queue_remove(a, handle);
 	entry_set(a, e, j);
 	e->state = state;
 	e->is_urgent = is_urgent && !j->aside;
+	e->is_placed = is_placed && !j->aside;
+	e->place = place;
 	if (state != ENTRY_HELD)
 		queue_add(a, handle);
 }
@@ -303,7 +310,7 @@ void alloc_requeue(struct alloc *a, uint32_t handle, int64_t now_ns)
 	running_remove(a, handle);
 	e->arrival_ns = now_ns;
 	e->seq = ++a->seq;
-	e->is_ousted = e->is_urgent = false;
+	e->is_ousted = e->is_urgent = e->is_placed = false;
 	e->node = ALLOC_NONE;
 	a->n_waiting++;
 	queue_add(a, handle);

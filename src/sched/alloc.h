@@ -75,7 +75,8 @@ struct alloc_job {
 	/* Small numbers that the caller gives out from 0: users for drf and quotas, labels for rr.
 	 */
 	uint32_t user, label;
-	bool aside; /* declares nothing: waits for M only, and behind nobody */
+	bool aside;    /* declares nothing: waits for M only, and behind nobody */
+	int64_t place; /* alloc_place() of an earlier life; 0: the policy's */
 };
 
 /* Decision: @handle is running on @node from now. */
@@ -172,6 +173,33 @@ void alloc_change(struct alloc *a, uint32_t handle, const struct alloc_job *j);
 /** alloc_hold() - a waiting job is passed over until it is released; it blocks nobody */
 void alloc_hold(struct alloc *a, uint32_t handle, bool on);
 
+enum alloc_where { ALLOC_FIRST, ALLOC_LAST, ALLOC_BEFORE, ALLOC_AFTER };
+
+/**
+ * alloc_move() - somebody says where a waiting job stands
+ *
+ * The order of the queue as it is now becomes fixed from its head to the place that @handle
+ * gets: @handle and all who stand before it there have a place of their own from now on.
+ * Those with a place stand before all others, in the order of their places, whatever the order
+ * of the policy says and whoever arrives later, until they are admitted or leave; a new policy
+ * leaves them where they are.  So ALLOC_FIRST fixes one job, ALLOC_LAST the whole queue as it
+ * is now, and those that arrive later stand behind it.  One that has waited its max-wait stands
+ * behind those with a place and before all others; one that has a place keeps it, and nothing
+ * passes it when it is the head.  A held job, or one over its quota, may be moved: it has its
+ * place when it may start again.  What the fill lets pass a head passes one with a place too;
+ * of the candidates, those with a place are tried first.
+ *
+ * @other: for ALLOC_BEFORE and ALLOC_AFTER; waits and can be moved, not @handle
+ */
+void alloc_move(struct alloc *a, uint32_t handle, enum alloc_where where, uint32_t other,
+		int64_t now_ns);
+
+/** alloc_can_move() - it waits, and behind somebody: what declares nothing has no place */
+bool alloc_can_move(const struct alloc *a, uint32_t handle);
+
+/** alloc_place() - its own place, 1 and up; 0: it stands where the policy says */
+int64_t alloc_place(const struct alloc *a, uint32_t handle);
+
 /* ---- decisions ---- */
 
 /** alloc_pass() - one scheduling pass; the time never goes back */
@@ -192,6 +220,7 @@ struct alloc_reason {
 	enum alloc_why why;
 	enum resource what;
 	int64_t needs, free;
+	int64_t quota;     /* QUOTA: what its user may hold together */
 	uint32_t head;     /* ALLOC_NONE unless BEHIND or MAX_WAIT */
 	int64_t starts_ns; /* reserved for it by the last pass; 0: none known */
 };

@@ -18,14 +18,18 @@ enum entry_state { ENTRY_FREE, ENTRY_WAITING, ENTRY_PARKED, ENTRY_HELD, ENTRY_RU
 struct alloc_entry {
 	uint64_t tag;
 	int64_t arrival_ns, planned_ns; /* ENDLESS: unknown */
-	int64_t deadline_ns, start_ns;
+	int64_t deadline_ns;
+	union {
+		int64_t start_ns; /* running */
+		int64_t place;    /* waiting, is_placed */
+	};
 	int64_t key;  /* of the order; running: the planned end */
 	uint64_t seq; /* of the arrive event; also what balances trees */
 	uint32_t left, right;
 	uint32_t user, label, node, skipped;
 	int32_t priority;
 	uint8_t state;
-	bool is_aside, is_urgent, is_ousted;
+	bool is_aside : 1, is_urgent : 1, is_ousted : 1, is_placed : 1;
 	int16_t lanes[LANES]; /* least planned time below, by size of cpu demand */
 	int64_t v[];          /* demand; then least demand, or sum of demands, below */
 };
@@ -147,8 +151,8 @@ struct alloc {
 	uint32_t n_entries, cap_entries, free_list;
 	uint64_t seq;
 
-	uint32_t queue, urgent, aside; /* trees of those that wait */
-	uint32_t ends;                 /* tree of those that run, by planned end */
+	uint32_t placed, urgent, queue, aside; /* trees of those that wait */
+	uint32_t ends;                         /* tree of those that run, by planned end */
 	size_t n_waiting, n_running;
 
 	struct amounts total, used, other; /* the pool; with nodes the sums */
@@ -245,9 +249,15 @@ uint32_t queue_head(struct alloc *a);
 void rank_candidates(struct alloc *a, const struct want *w, uint32_t except,
 		     const struct alloc_order *by);
 
-/** next_candidate() - the first as wanted in order: of the heap, or after @after if it has one */
-uint32_t next_candidate(struct alloc *a, const struct want *w, bool by_rank, struct place_in *after,
-			bool *has_after);
+/* How far a search for candidates has come: those with a place first. */
+struct seek {
+	bool by_rank; /* of the heap */
+	bool is_past_placed, has_after;
+	struct place_in after;
+};
+
+/** next_candidate() - the next one as wanted, in order */
+uint32_t next_candidate(struct alloc *a, const struct want *w, struct seek *s);
 
 /** rank_add(), rank_pop() - of that heap; a struct rank_with is the argument */
 struct rank_with {

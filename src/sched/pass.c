@@ -63,6 +63,7 @@ void pass_start(struct alloc *a, uint32_t h, uint32_t node)
 		group_of(a, e)->stamp = ++a->stamp;
 	queue_remove(a, h);
 	a->n_waiting--;
+	e->is_placed = false;
 	e->node = node;
 	e->start_ns = a->now_ns;
 	running_add(a, h);
@@ -86,17 +87,16 @@ static void want_take(const struct alloc *a, struct want *w, const struct alloc_
 void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_node,
 	       const struct alloc_order *by)
 {
-	bool by_rank = by || a->order->kind == ORDER_TIMED, has_after = false;
+	struct seek s = { .by_rank = by || a->order->kind == ORDER_TIMED };
 	struct want loose = *w;
-	struct place_in after;
 
 	/* With nodes the bound holds on one of them only: pass_place() sees to it. */
 	loose.is_bounded = w->is_bounded && !a->nodes;
-	if (by_rank)
+	if (s.by_rank)
 		rank_candidates(a, &loose, head, by ? by : a->order);
 	entry(a, head)->skipped = a->pass;
 	for (;;) {
-		uint32_t h = next_candidate(a, &loose, by_rank, &after, &has_after), node;
+		uint32_t h = next_candidate(a, &loose, &s), node;
 		const struct alloc_entry *e;
 
 		if (h == ALLOC_NONE)
@@ -130,7 +130,7 @@ static uint32_t start_heads(struct alloc *a)
 						      : ALLOC_NONE;
 		if (node == ALLOC_NONE && over_quota(a, entry(a, h)) < 0)
 			return h;
-		if (a->is_ranked && !entry(a, h)->is_urgent)
+		if (a->is_ranked && !entry(a, h)->is_urgent && !entry(a, h)->is_placed)
 			rank_pop(a);
 		if (node == ALLOC_NONE)
 			park(a, h);
@@ -224,7 +224,9 @@ struct alloc_result alloc_pass(struct alloc *a, int64_t now_ns)
 	ready(a, now_ns);
 	promote(a);
 	a->head = start_heads(a);
-	if (a->head != ALLOC_NONE && !entry(a, a->head)->is_urgent && a->fill->rest)
+	/* The head may have a place before one that has waited its max-wait. */
+	if (a->head != ALLOC_NONE && !entry(a, a->head)->is_urgent && a->urgent == ALLOC_NONE &&
+	    a->fill->rest)
 		a->fill->rest(a, a->head);
 	if (a->aside != ALLOC_NONE)
 		start_aside(a);
@@ -264,6 +266,7 @@ static void reason_quota(const struct alloc *a, const struct alloc_entry *e, int
 	ret->why = WHY_QUOTA;
 	ret->what = (enum resource)r;
 	ret->needs = r < RES_COUNT ? e->v[r] : 1;
+	ret->quota = r < RES_COUNT ? u->quota.most.v[r] : (int64_t)u->quota.running;
 	ret->free = r < RES_COUNT ? u->quota.most.v[r] - u->held[r]
 				  : (int64_t)u->quota.running - u->n_running;
 }

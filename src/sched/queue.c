@@ -3,8 +3,9 @@
 #include "util/mem.h"
 
 /*
- * Those that wait: trees by the order of the policy, one per group when it is grouped; those that
- * have waited their max-wait, that declare nothing, and that are over their quota beside it.
+ * Those that wait: trees by the order of the policy, one per group when it is grouped; before
+ * it those with a place of their own (alloc_move()) and those that have waited their max-wait;
+ * beside it those that declare nothing, and that are over their quota.
  */
 
 /* ---- parties: users and labels ---- */
@@ -84,6 +85,11 @@ void queue_add(struct alloc *a, uint32_t h)
 		tree_insert(a, TREE_PLAIN, &a->aside, h);
 		return;
 	}
+	if (e->is_placed) {
+		e->key = e->place;
+		tree_insert(a, queue_kind(a), &a->placed, h);
+		return;
+	}
 	if (e->is_urgent) {
 		tree_insert(a, TREE_PLAIN, &a->urgent, h);
 		return;
@@ -111,6 +117,8 @@ void queue_remove(struct alloc *a, uint32_t h)
 		return;
 	} else if (e->is_aside) {
 		tree_erase(a, TREE_PLAIN, &a->aside, h);
+	} else if (e->is_placed) {
+		tree_erase(a, queue_kind(a), &a->placed, h);
 	} else if (e->is_urgent) {
 		tree_erase(a, TREE_PLAIN, &a->urgent, h);
 	} else if (a->order->kind != ORDER_GROUPED) {
@@ -279,8 +287,10 @@ static uint32_t grouped_first(struct alloc *a, const struct want *w)
 
 uint32_t queue_head(struct alloc *a)
 {
-	uint32_t h = tree_first(a, a->urgent);
+	uint32_t h = tree_first(a, a->placed);
 
+	if (h == ALLOC_NONE)
+		h = tree_first(a, a->urgent);
 	if (h != ALLOC_NONE)
 		return h;
 	switch (a->order->kind) {
@@ -351,7 +361,8 @@ static void list_groups(struct alloc *a, struct listing *l)
 		tree_each_fit(a, group_at(a, groups[i])->waiting, NULL, list_add, l);
 }
 
-static void list_queue(struct alloc *a, struct listing *l)
+/* Without those that have a place. */
+static void list_policy(struct alloc *a, struct listing *l)
 {
 	tree_each_fit(a, a->urgent, NULL, list_add, l);
 	if (a->order->kind == ORDER_STATIC)
@@ -366,9 +377,37 @@ uint32_t *pass_queue(struct alloc *a, size_t *ret_n)
 {
 	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
 
-	list_queue(a, &l);
+	tree_each_fit(a, a->placed, NULL, list_add, &l);
+	list_policy(a, &l);
 	*ret_n = l.n;
 	return l.v;
+}
+
+/* It waits, but stands in no tree of the queue. */
+static bool is_out(const struct alloc_entry *e)
+{
+	return e->state == ENTRY_PARKED || e->state == ENTRY_HELD;
+}
+
+static int by_place(const void *x, const void *y, void *arg)
+{
+	const struct alloc *a = arg;
+	const struct alloc_entry *ex = entry(a, *(const uint32_t *)x),
+				 *ey = entry(a, *(const uint32_t *)y);
+
+	if (ex->place != ey->place)
+		return ex->place < ey->place ? -1 : 1;
+	return entry_before(ex, ey) ? -1 : 1;
+}
+
+/* Those that have a place, the held ones and those over their quota too. */
+static void list_placed(struct alloc *a, struct listing *l)
+{
+	tree_each_fit(a, a->placed, NULL, list_add, l);
+	for (uint32_t h = 0; h < a->n_entries; h++)
+		if (is_out(entry(a, h)) && entry(a, h)->is_placed)
+			list_add(l, h);
+	qsort_r(l->v, l->n, sizeof(uint32_t), by_place, a);
 }
 
 uint32_t *alloc_queue(struct alloc *a, int64_t now_ns, size_t *ret_n)
@@ -376,21 +415,113 @@ uint32_t *alloc_queue(struct alloc *a, int64_t now_ns, size_t *ret_n)
 	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
 
 	a->now_ns = now_ns;
-	list_queue(a, &l);
+	list_placed(a, &l);
+	list_policy(a, &l);
 	tree_each_fit(a, a->aside, NULL, list_add, &l);
 	for (uint32_t h = 0; h < a->n_entries; h++)
-		if (entry(a, h)->state == ENTRY_PARKED || entry(a, h)->state == ENTRY_HELD)
+		if (is_out(entry(a, h)) && !entry(a, h)->is_placed)
 			list_add(&l, h);
 	*ret_n = l.n;
 	return l.v;
 }
 
-uint32_t next_candidate(struct alloc *a, const struct want *w, bool by_rank, struct place_in *after,
-			bool *has_after)
+/* ---- places that somebody chose ---- */
+
+bool alloc_can_move(const struct alloc *a, uint32_t handle)
+{
+	const struct alloc_entry *e = entry(a, handle);
+
+	return !e->is_aside && (e->state == ENTRY_WAITING || is_out(e));
+}
+
+/* Where @handle goes in the queue without it; the length of it: last. */
+static size_t place_for(const uint32_t *queue, size_t n, enum alloc_where where, uint32_t other)
+{
+	size_t i = 0;
+
+	if (where == ALLOC_FIRST || where == ALLOC_LAST)
+		return where == ALLOC_FIRST ? 0 : n;
+	while (i < n && queue[i] != other)
+		i++;
+	return i < n && where == ALLOC_AFTER ? i + 1 : i;
+}
+
+static void place_set(struct alloc *a, uint32_t h, size_t at)
+{
+	struct alloc_entry *e = entry(a, h);
+	uint8_t state = e->state;
+
+	if (state == ENTRY_WAITING)
+		queue_remove(a, h);
+	e->is_placed = true;
+	e->place = (int64_t)at + 1;
+	if (state == ENTRY_WAITING)
+		queue_add(a, h);
+}
+
+/* Take out of a queue what cannot be moved, and @h. */
+static size_t without(const struct alloc *a, uint32_t *queue, size_t n, uint32_t h)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (queue[i] != h && alloc_can_move(a, queue[i]))
+			queue[kept++] = queue[i];
+	return kept;
+}
+
+void alloc_move(struct alloc *a, uint32_t handle, enum alloc_where where, uint32_t other,
+		int64_t now_ns)
+{
+	size_t n = 0, at, fixed;
+	OWN(mem) uint32_t *queue = NULL;
+
+	if (!alloc_can_move(a, handle))
+		return;
+	queue = alloc_queue(a, now_ns, &n);
+	n = without(a, queue, n, handle);
+	at = place_for(queue, n, where, other);
+	for (fixed = at; fixed < n && entry(a, queue[fixed])->is_placed; fixed++)
+		;
+	for (size_t i = 0; i < fixed; i++)
+		place_set(a, queue[i], i < at ? i : i + 1);
+	place_set(a, handle, at);
+}
+
+int64_t alloc_place(const struct alloc *a, uint32_t handle)
+{
+	const struct alloc_entry *e = entry(a, handle);
+
+	return e->is_placed ? e->place : 0;
+}
+
+/* The next in a tree after where the search is. */
+static uint32_t search_tree(const struct alloc *a, uint32_t root, const struct want *w,
+			    struct seek *s)
+{
+	uint32_t h = tree_next_fit(a, root, w, s->has_after ? &s->after : NULL);
+
+	if (h != ALLOC_NONE) {
+		const struct alloc_entry *e = entry(a, h);
+
+		s->after = (struct place_in) { e->key, e->arrival_ns, e->seq };
+		s->has_after = true;
+	}
+	return h;
+}
+
+uint32_t next_candidate(struct alloc *a, const struct want *w, struct seek *s)
 {
 	uint32_t h;
 
-	if (by_rank) {
+	if (!s->is_past_placed) {
+		h = search_tree(a, a->placed, w, s);
+		if (h != ALLOC_NONE)
+			return h;
+		s->is_past_placed = true;
+		s->has_after = false;
+	}
+	if (s->by_rank) {
 		while (a->n_rank) {
 			h = rank_pop(a);
 			if (want_matches(a, entry(a, h), w))
@@ -400,12 +531,5 @@ uint32_t next_candidate(struct alloc *a, const struct want *w, bool by_rank, str
 	}
 	if (a->order->kind == ORDER_GROUPED)
 		return grouped_first(a, w);
-	h = tree_next_fit(a, a->queue, w, *has_after ? after : NULL);
-	if (h != ALLOC_NONE) {
-		const struct alloc_entry *e = entry(a, h);
-
-		*after = (struct place_in) { e->key, e->arrival_ns, e->seq };
-		*has_after = true;
-	}
-	return h;
+	return search_tree(a, a->queue, w, s);
 }

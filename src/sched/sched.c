@@ -19,6 +19,11 @@ struct named {
 	struct named *next;  /* of the same bucket */
 };
 
+struct quota {
+	int64_t uid;
+	struct amounts most;
+};
+
 struct sched {
 	struct alloc *alloc;
 	struct amounts total, host, over; /* over: sum */
@@ -26,6 +31,9 @@ struct sched {
 	size_t n_buckets, n;
 	int64_t *uids; /* by number of the allocator's user */
 	uint32_t n_uids;
+	struct quota *quotas;
+	size_t n_quotas;
+	bool is_draining;
 };
 
 /* ---- jobs by id ---- */
@@ -119,6 +127,7 @@ void sched_free(struct sched *s)
 	}
 	free(s->buckets);
 	free(s->uids);
+	free(s->quotas);
 	alloc_free(s->alloc);
 	free(s);
 }
@@ -161,6 +170,31 @@ static bool counts(const struct sched_job *j, int r)
 	return r == RES_MANAGE || j->declared[r];
 }
 
+static const struct quota *quota_of(const struct sched *s, int64_t uid)
+{
+	for (size_t i = 0; i < s->n_quotas; i++)
+		if (s->quotas[i].uid == uid)
+			return &s->quotas[i];
+	return NULL;
+}
+
+static struct err *check_quota(const struct sched *s, const struct sched_job *j)
+{
+	const struct quota *q = quota_of(s, j->uid);
+
+	for (int r = 0; q && r < RES_COUNT; r++) {
+		char needs[32], may[32];
+
+		if (!counts(j, r) || !q->most.v[r] || j->demand.v[r] <= q->most.v[r])
+			continue;
+		return err_new(ERR_LIMIT, "quota: %s: needs %s, its user may hold %s",
+			       sched_resource_name((enum resource)r),
+			       sched_amount_text((enum resource)r, j->demand.v[r], needs),
+			       sched_amount_text((enum resource)r, q->most.v[r], may));
+	}
+	return NULL;
+}
+
 struct err *sched_check(const struct sched *s, const struct sched_job *j)
 {
 	for (int r = 0; r < RES_COUNT; r++) {
@@ -173,7 +207,7 @@ struct err *sched_check(const struct sched *s, const struct sched_job *j)
 			       sched_amount_text((enum resource)r, j->demand.v[r], needs),
 			       sched_amount_text((enum resource)r, s->total.v[r], has));
 	}
-	return NULL;
+	return check_quota(s, j);
 }
 
 static bool set_job(struct named *n, const struct sched_job *j)
@@ -217,6 +251,7 @@ static struct named *named_add(struct sched *s, const struct sched_job *j, int64
 		.priority = (int32_t)j->priority,
 		.user = user_number(s, j->uid),
 		.aside = declares_nothing,
+		.place = j->place,
 	};
 	ret->label = ret->user;
 	return n;
@@ -329,10 +364,60 @@ void sched_hold(struct sched *s, const char *id, bool on)
 		alloc_hold(s->alloc, n->handle, on);
 }
 
+void sched_drain(struct sched *s, bool on)
+{
+	s->is_draining = on;
+}
+
 void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs)
 {
+	size_t i = 0;
+
+	while (i < s->n_quotas && s->quotas[i].uid != uid)
+		i++;
+	if (i == s->n_quotas)
+		s->quotas = xrealloc(s->quotas, ++s->n_quotas, sizeof(struct quota));
+	s->quotas[i] = (struct quota) { .uid = uid, .most = most };
 	alloc_quota(s->alloc, user_number(s, uid),
 		    &(struct alloc_quota) { .most = most, .running = jobs });
+}
+
+/* A job that has a place in the queue, or can have one. */
+static struct err *find_mobile(const struct sched *s, const char *id, const struct named **ret)
+{
+	*ret = find(s, id);
+	if (!*ret || alloc_is_running(s->alloc, (*ret)->handle))
+		return err_new(ERR_STATE, "it does not wait in the queue");
+	if (!alloc_can_move(s->alloc, (*ret)->handle))
+		return err_new(ERR_STATE, "it declares no demand, so it waits behind nobody");
+	return NULL;
+}
+
+struct err *sched_move(struct sched *s, const char *id, enum sched_where where, const char *other,
+		       int64_t now_ns)
+{
+	static const enum alloc_where places[] = {
+		[SCHED_FIRST] = ALLOC_FIRST,
+		[SCHED_LAST] = ALLOC_LAST,
+		[SCHED_BEFORE] = ALLOC_BEFORE,
+		[SCHED_AFTER] = ALLOC_AFTER,
+	};
+	const struct named *n, *o = NULL;
+
+	TRY(find_mobile(s, id, &n));
+	if (other)
+		TRY(find_mobile(s, other, &o));
+	if (n == o)
+		return err_new(ERR_INVALID, "it cannot stand before or after itself");
+	alloc_move(s->alloc, n->handle, places[where], o ? o->handle : ALLOC_NONE, now_ns);
+	return NULL;
+}
+
+int64_t sched_place(const struct sched *s, const char *id)
+{
+	const struct named *n = find(s, id);
+
+	return n ? alloc_place(s->alloc, n->handle) : 0;
 }
 
 /* ---- decisions ---- */
@@ -345,8 +430,11 @@ static struct named *named_of(const struct sched *s, uint32_t handle)
 int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, const char *id),
 		   void *arg)
 {
-	struct alloc_result r = alloc_pass(s->alloc, now_ns);
+	struct alloc_result r;
 
+	if (s->is_draining)
+		return 0;
+	r = alloc_pass(s->alloc, now_ns);
 	for (size_t i = 0; i < r.n_starts; i++)
 		admit(arg, named_of(s, r.starts[i].handle)->id);
 	return r.wake_ns;
@@ -373,13 +461,17 @@ bool sched_reason(const struct sched *s, const char *id, struct sched_reason *re
 	return true;
 }
 
+/* RES_COUNT: jobs. */
 static int64_t held_of(const struct sched *s, const struct named *n, enum resource r)
 {
+	if (r == RES_COUNT)
+		return alloc_is_running(s->alloc, n->handle);
 	return alloc_is_running(s->alloc, n->handle) ? n->job.demand.v[r] + n->over.v[r] : 0;
 }
 
-/* The HOLDERS_SHOWN largest holders of @r, largest first; ties by arrival. */
-static size_t holders_of(const struct sched *s, enum resource r, const struct named **top)
+/* The HOLDERS_SHOWN largest holders of @r, largest first; ties by arrival. @of: NULL: all users */
+static size_t holders_of(const struct sched *s, enum resource r, const int64_t *of,
+			 const struct named **top)
 {
 	size_t n = 0;
 
@@ -387,7 +479,7 @@ static size_t holders_of(const struct sched *s, enum resource r, const struct na
 		for (const struct named *j = s->buckets[b]; j; j = j->next) {
 			size_t at = n < HOLDERS_SHOWN ? n : HOLDERS_SHOWN;
 
-			if (held_of(s, j, r) <= 0)
+			if (held_of(s, j, r) <= 0 || (of && j->job.uid != *of))
 				continue;
 			n++;
 			for (; at && (held_of(s, top[at - 1], r) < held_of(s, j, r) ||
@@ -403,19 +495,19 @@ static size_t holders_of(const struct sched *s, enum resource r, const struct na
 	return n;
 }
 
-/* ", held by a, b and 3 more": the largest holders of @r first. */
-static void add_holders(const struct sched *s, enum resource r, struct str *out,
+/* ", held by a, b and 3 more": the largest holders of @r first, of one user or (NULL) of all. */
+static void add_holders(const struct sched *s, enum resource r, const int64_t *of, struct str *out,
 			const char *(*name_of)(void *arg, const char *id), void *arg)
 {
 	const struct named *top[HOLDERS_SHOWN];
-	size_t holders = holders_of(s, r, top);
+	size_t holders = holders_of(s, r, of, top);
 	size_t named = holders < HOLDERS_SHOWN ? holders : HOLDERS_SHOWN;
 
 	for (size_t i = 0; i < named; i++)
 		str_addf(out, "%s%s", i ? ", " : "; held by ", name_of(arg, top[i]->id));
 	if (holders > named)
 		str_addf(out, " and %zu more", holders - named);
-	if (!holders && s->host.v[r] > 0)
+	if (!holders && !of && s->host.v[r] > 0)
 		str_adds(out, "; held by the host's own programs");
 	for (size_t i = 0; i < named; i++) {
 		if (top[i]->job.expect_ns)
@@ -434,6 +526,20 @@ static void add_amounts(const struct alloc_reason *why, struct str *out)
 		 sched_amount_text(why->what, why->free > 0 ? why->free : 0, left));
 }
 
+static void add_quota(const struct alloc_reason *why, struct str *out)
+{
+	char needs[32], left[32], quota[32];
+
+	if (why->what == RES_COUNT) {
+		str_addf(out, "quota: instances: %lld at once", (long long)why->quota);
+		return;
+	}
+	str_addf(out, "quota: %s: needs %s, %s left of %s", sched_resource_name(why->what),
+		 sched_amount_text(why->what, why->needs, needs),
+		 sched_amount_text(why->what, why->free > 0 ? why->free : 0, left),
+		 sched_amount_text(why->what, why->quota, quota));
+}
+
 char *sched_reason_text(const struct sched *s, const char *id,
 			const char *(*name_of)(void *arg, const char *id), void *arg)
 {
@@ -444,6 +550,8 @@ char *sched_reason_text(const struct sched *s, const char *id,
 
 	if (!n || !alloc_reason(s->alloc, n->handle, &why))
 		return xstrdup("");
+	if (s->is_draining && why.why != WHY_HELD)
+		return xstrdup("drain");
 	head = why.head != ALLOC_NONE ? name_of(arg, named_of(s, why.head)->id) : NULL;
 	switch (why.why) {
 	case WHY_NEXT:
@@ -452,7 +560,7 @@ char *sched_reason_text(const struct sched *s, const char *id,
 		return xstrdup("held");
 	case WHY_RESOURCE:
 		add_amounts(&why, &out);
-		add_holders(s, why.what, &out, name_of, arg);
+		add_holders(s, why.what, NULL, &out, name_of, arg);
 		break;
 	case WHY_BEHIND:
 		str_addf(&out, "behind %s, which waits for %s", head,
@@ -465,11 +573,8 @@ char *sched_reason_text(const struct sched *s, const char *id,
 			 head, sched_resource_name(why.what), head);
 		break;
 	case WHY_QUOTA:
-		str_adds(&out, "quota: ");
-		if (why.what == RES_COUNT)
-			str_adds(&out, "its user runs as many as he may");
-		else
-			add_amounts(&why, &out);
+		add_quota(&why, &out);
+		add_holders(s, why.what, &n->job.uid, &out, name_of, arg);
 		break;
 	}
 	return str_take(&out);

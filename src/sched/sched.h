@@ -38,6 +38,7 @@ struct sched_job {
 	int64_t deadline_ns; /* a point in time, for edf; 0: none */
 	int64_t max_wait_ns; /* 0: what sched_max_wait() set */
 	int64_t uid;
+	int64_t place; /* sched_place() of an earlier life; 0: the policy's */
 };
 
 struct sched;
@@ -67,7 +68,8 @@ void sched_host(struct sched *s, struct amounts used);
 
 /**
  * sched_check() - could @j ever be admitted?
- * Return: NULL, or ERR_LIMIT "memory: needs 64 GiB, this host has 22.6 GiB".
+ * Return: NULL, or ERR_LIMIT "memory: needs 64 GiB, this host has 22.6 GiB", "quota: memory:
+ *         needs 4 GiB, its user may hold 2 GiB".
  */
 struct err *sched_check(const struct sched *s, const struct sched_job *j) MUST_USE;
 
@@ -95,11 +97,35 @@ void sched_aging(struct sched *s, int64_t aging_ns);
 /** sched_replan() - a new expectation of a job's run time in total; 0: unknown */
 void sched_replan(struct sched *s, const char *id, int64_t expect_ns);
 
+/** sched_drain() - nothing is admitted while this is on; what runs goes on */
+void sched_drain(struct sched *s, bool on);
+
 /** sched_hold() - a waiting job is passed over until it is released, and blocks nobody */
 void sched_hold(struct sched *s, const char *id, bool on);
 
-/** sched_quota() - what a user's admitted jobs may hold together; 0: no limit, @jobs too */
+/**
+ * sched_quota() - what a user's admitted jobs may hold together; 0: no limit, @jobs too
+ *
+ * Declared demands count; what is best effort counts as a job only.
+ */
 void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs);
+
+enum sched_where { SCHED_FIRST, SCHED_LAST, SCHED_BEFORE, SCHED_AFTER };
+
+/**
+ * sched_move() - somebody says where a waiting job stands
+ *
+ * It and all who stand before it there now keep that order, before all others and whatever the
+ * policy's order says, until they are admitted or leave: alloc_move() says it exactly.
+ * @other: for BEFORE and AFTER; NULL else
+ * Return: NULL; ERR_STATE when one of the two does not wait, or behind nobody (it declares
+ *         nothing); ERR_INVALID for a job before or after itself.
+ */
+struct err *sched_move(struct sched *s, const char *id, enum sched_where where, const char *other,
+		       int64_t now_ns) MUST_USE;
+
+/** sched_place() - its own place in the queue, 1 and up; 0: it stands where the policy says */
+int64_t sched_place(const struct sched *s, const char *id);
 
 /* ---- decisions ---- */
 

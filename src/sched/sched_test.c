@@ -45,6 +45,14 @@ static char *pass(struct sched *s, int64_t now)
 	return str_take(&out);
 }
 
+#define assert_refused(call, kind, text)                                                           \
+	do {                                                                                       \
+		OWN(err) struct err *e_ = (call);                                                  \
+		assert_non_null(e_);                                                               \
+		assert_int_equal(err_kind(e_), (kind));                                            \
+		assert_string_equal(err_text(e_), (text));                                         \
+	} while (0)
+
 #define assert_pass(s, now, want)                                                                  \
 	do {                                                                                       \
 		OWN(mem) char *got_ = pass((s), (now));                                            \
@@ -222,10 +230,78 @@ static void max_wait_hold_and_quota_are_said_in_words(void **state)
 	sched_arrive(s, &d, 105);
 	assert_pass(s, 105, "c2");
 	quota = sched_reason_text(s, "d", name_of, NULL);
-	assert_string_equal(quota, "quota: memory: needs 768 MiB, 512 MiB free");
+	assert_string_equal(quota, "quota: memory: needs 768 MiB, 512 MiB left of 1 GiB; held by "
+				   "c2 (no end known)");
 	sched_leave(s, "a");
 	sched_hold(s, "b", false);
 	assert_pass(s, 106, "b");
+}
+
+static void a_quota_that_can_never_be_kept_to_is_refused_and_a_number_of_jobs_is_said(void **state)
+{
+	OWN(sched) struct sched *s = host(8 * GIB, 0);
+	struct sched_job a = wants("a", 3 * GIB, 0), b = wants("b", GIB, 0), c = wants("c", GIB, 0);
+	OWN(mem) char *why = NULL;
+
+	(void)state;
+	a.uid = b.uid = 7;
+	sched_quota(s, 7, (struct amounts) { .v = { [RES_MEMORY] = 2 * GIB } }, 1);
+	assert_refused(sched_check(s, &a), ERR_LIMIT,
+		       "quota: memory: needs 3 GiB, its user may hold 2 GiB");
+	a.demand.v[RES_MEMORY] = GIB;
+	assert_ok(sched_check(s, &a));
+	sched_arrive(s, &a, 1);
+	sched_arrive(s, &b, 2);
+	sched_arrive(s, &c, 3);
+	assert_pass(s, 3, "ac");
+	why = sched_reason_text(s, "b", name_of, NULL);
+	assert_string_equal(why, "quota: instances: 1 at once; held by a (no end known)");
+	sched_quota(s, 7, (struct amounts) { 0 }, 0);
+	assert_pass(s, 4, "b");
+}
+
+static void a_drained_host_admits_nothing_and_goes_on_where_it_was(void **state)
+{
+	OWN(sched) struct sched *s = host(4 * GIB, 0);
+	struct sched_job a = wants("a", GIB, 0), b = wants("b", 0, 0);
+	OWN(mem) char *why = NULL;
+
+	(void)state;
+	sched_drain(s, true);
+	sched_arrive(s, &a, 1);
+	sched_arrive(s, &b, 2); /* declares nothing */
+	assert_pass(s, 2, "");
+	why = sched_reason_text(s, "a", name_of, NULL);
+	assert_string_equal(why, "drain");
+	sched_drain(s, false);
+	assert_pass(s, 3, "ab");
+}
+
+static void only_what_waits_behind_somebody_can_be_moved(void **state)
+{
+	OWN(sched) struct sched *s = host(4 * GIB, 0);
+	struct sched_job run = wants("run", 3 * GIB, 0), a = wants("a", 2 * GIB, 0),
+			 b = wants("b", 2 * GIB, 0), free = wants("free", 0, 0);
+
+	(void)state;
+	sched_arrive(s, &run, 1);
+	assert_pass(s, 1, "run");
+	sched_arrive(s, &a, 2);
+	sched_arrive(s, &b, 3);
+	sched_arrive(s, &free, 4);
+	assert_refused(sched_move(s, "run", SCHED_FIRST, NULL, 5), ERR_STATE,
+		       "it does not wait in the queue");
+	assert_refused(sched_move(s, "a", SCHED_AFTER, "gone", 5), ERR_STATE,
+		       "it does not wait in the queue");
+	assert_refused(sched_move(s, "free", SCHED_LAST, NULL, 5), ERR_STATE,
+		       "it declares no demand, so it waits behind nobody");
+	assert_refused(sched_move(s, "a", SCHED_BEFORE, "a", 5), ERR_INVALID,
+		       "it cannot stand before or after itself");
+	assert_int_equal(sched_place(s, "b"), 0);
+	assert_ok(sched_move(s, "b", SCHED_FIRST, NULL, 5));
+	assert_int_equal(sched_place(s, "b"), 1);
+	sched_leave(s, "run");
+	assert_pass(s, 6, "bafree");
 }
 
 /* Random events: what is held never exceeds the total, and sums come back to zero. */
@@ -282,6 +358,10 @@ int main(void)
 		cmocka_unit_test(best_effort_is_charged_with_what_it_uses),
 		cmocka_unit_test(the_host_is_a_holder),
 		cmocka_unit_test(max_wait_hold_and_quota_are_said_in_words),
+		cmocka_unit_test(
+		    a_quota_that_can_never_be_kept_to_is_refused_and_a_number_of_jobs_is_said),
+		cmocka_unit_test(a_drained_host_admits_nothing_and_goes_on_where_it_was),
+		cmocka_unit_test(only_what_waits_behind_somebody_can_be_moved),
 		cmocka_unit_test(declared_demand_never_exceeds_the_total),
 	};
 

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user does with the queue: hold, release, cancel, move."""
+import threading
+
+import pytest
+
+from conftest import waiter
+
+
+wait_for = waiter(60)
+SMALL = ('--memory-total', '512m', '--reserve-memory', '128m', '--manage-memory', '128m')
+
+
+@pytest.fixture
+def full(new_hosteld, busybox_tar):
+    """A hosteld with 256 MiB of room, of which `holder` has 200."""
+    d = new_hosteld(*SMALL, '--hold-timeout', '2s')
+    d.ok('load', '-q', '-i', busybox_tar)
+    d.ok('run', '-d', '--name', 'holder', '-m', '200m', 'busybox', 'sleep', '600')
+    return d
+
+
+def waits(d, *names, memory='150m'):
+    """Durable starts that wait, in this order; no two of them fit at once."""
+    for name in names:
+        p = d.hostel('run', '-d', '--name', name, '-m', memory, 'busybox', 'sleep', '600')
+        assert p.returncode == 0 and p.err.startswith('queued: '), p.err
+
+
+def queue(d):
+    return [i['name'] for i in d.api('GET', '/hostel/v1/queue').json]
+
+
+def reason(d, name):
+    return next(i['reason'] for i in d.api('GET', '/hostel/v1/queue').json if i['name'] == name)
+
+
+def state(d, name):
+    return d.api('GET', f'/hostel/v1/instances/{name}').json['state']
+
+
+def ends(d, name):
+    d.ok('stop', '-t', '0', name)
+
+
+def runs(d, name):
+    wait_for(lambda: state(d, name) == 'running', text=f'{name} does not run')
+
+
+def refused(d, *args, says, code=1):
+    p = d.hostel(*args)
+    assert (p.returncode, p.out, p.err) == (code, '', f'hostel: {says}')
+
+
+# ---- hold, release ----
+
+def test_a_held_one_is_passed_over_and_blocks_nobody_until_it_is_released(full):
+    waits(full, 'aa', 'bb')
+    assert full.ok('queue', 'hold', 'aa') == 'aa'
+    wait_for(lambda: reason(full, 'aa') == 'held by root; hostel queue release aa lets it start in its turn')
+    assert 'held by root; hostel queue release aa' in full.ok('queue')
+    assert full.ok('queue', 'hold', 'aa') == 'aa'  # again
+    ends(full, 'holder')
+    runs(full, 'bb')
+    ends(full, 'bb')
+    assert state(full, 'aa') == 'queued'
+    full.ok('queue', 'release', 'aa')
+    runs(full, 'aa')
+    refused(full, 'queue', 'release', 'aa', says='aa is running; it does not wait in the queue')
+    refused(full, 'queue', 'hold', 'bb', says='bb is exited; it does not wait in the queue')
+    refused(full, 'queue', 'cancel', 'bb', says='bb is exited; it does not wait in the queue')
+    refused(full, 'queue', 'hold', 'nobody', says='No such container: nobody')
+    # The hold was of that start.
+    ends(full, 'aa')
+    full.ok('start', 'aa')
+
+
+def test_several_are_held_one_bad_name_among_them(full):
+    waits(full, 'aa', 'bb')
+    p = full.hostel('queue', 'hold', 'aa', 'nobody', 'bb')
+    assert (p.returncode, p.out, p.err) == (1, 'aa\nbb', 'hostel: No such container: nobody')
+    refused(full, 'queue', 'release', 'holder', says='holder is running; it does not wait in the queue')
+    full.ok('queue', 'release', 'aa')
+    refused(full, 'queue', 'release', 'aa', says='aa is not held')
+
+
+# ---- cancel ----
+
+def test_cancel_withdraws_and_the_client_that_waits_is_told(full):
+    p = full.popen('run', '--name', 'late', '-m', '150m', 'busybox', 'true')
+    wait_for(lambda: queue(full) == ['late'])
+    assert full.ok('queue', 'cancel', 'late') == 'late'
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 125 and 'withdrawn: cancelled in the queue by root' in err, err
+    assert state(full, 'late') == 'created' and queue(full) == []
+    # One that nobody waits for, one with --rm, and Docker's start.
+    waits(full, 'durable')
+    full.ok('queue', 'cancel', 'durable')
+    assert state(full, 'durable') == 'created'
+    full.ok('run', '-d', '--rm', '--name', 'gone', '-m', '150m', 'busybox', 'true')
+    full.ok('queue', 'cancel', 'gone')
+    wait_for(lambda: full.api('GET', '/containers/gone/json').status == 404)
+    full.ok('create', '--name', 'docker', '-m', '150m', 'busybox', 'true')
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(full.api('POST', '/containers/docker/start')), daemon=True)
+    t.start()
+    wait_for(lambda: queue(full) == ['docker'])
+    full.ok('queue', 'cancel', 'docker')
+    t.join(60)
+    assert answers[0].status == 500 and 'cancelled in the queue by root' in answers[0].json['message']
+
+
+# ---- move ----
+
+def test_moves_change_the_order_and_the_order_is_what_starts(full):
+    waits(full, 'aa', 'bb', 'cc', 'dd')
+    assert queue(full) == ['aa', 'bb', 'cc', 'dd']
+    assert full.ok('queue', 'move', 'dd', '--first') == 'dd'
+    assert queue(full) == ['dd', 'aa', 'bb', 'cc']
+    full.ok('queue', 'move', 'dd', '--last')
+    full.ok('queue', 'move', 'bb', '--before', 'aa')
+    assert queue(full) == ['bb', 'aa', 'cc', 'dd']
+    full.ok('queue', 'move', 'bb', '--after', 'cc')
+    assert queue(full) == ['aa', 'cc', 'bb', 'dd']
+    waits(full, 'ee')
+    assert queue(full)[-1] == 'ee'
+    ends(full, 'holder')
+    for name in ('aa', 'cc', 'bb', 'dd', 'ee'):
+        runs(full, name)
+        ends(full, name)
+
+
+def test_a_move_holds_against_the_order_of_the_policy(full):
+    full.ok('policy', 'set', '--allocate', 'priority/easy')
+    for name, priority in (('low', 1), ('mid', 2), ('high', 3)):
+        full.ok('run', '-d', '--name', name, '-m', '150m', '--label', f'hostel.priority={priority}', 'busybox', 'sleep', '600')
+    assert queue(full) == ['high', 'mid', 'low']
+    full.ok('queue', 'move', 'low', '--before', 'mid')
+    assert queue(full) == ['high', 'low', 'mid']
+    full.ok('run', '-d', '--name', 'top', '-m', '150m', '--label', 'hostel.priority=9', 'busybox', 'sleep', '600')
+    assert queue(full) == ['high', 'low', 'top', 'mid']
+
+
+def test_bad_moves_are_one_clear_line(full):
+    waits(full, 'aa', 'bb')
+    full.ok('run', '-d', '--name', 'free', 'busybox', 'sleep', '600')
+    one = 'one of --first, --last, --before OTHER and --after OTHER'
+    refused(full, 'queue', 'move', 'aa', says=f'name {one}')
+    refused(full, 'queue', 'move', 'aa', '--first', '--before', 'bb', says=f'only {one}')
+    refused(full, 'queue', 'move', 'aa', '--before', 'aa', says='aa cannot stand before or after itself')
+    refused(full, 'queue', 'move', 'aa', '--after', 'holder', says='holder is running; it does not wait in the queue')
+    refused(full, 'queue', 'move', 'aa', '--after', 'nobody', says='No such container: nobody')
+    refused(full, 'queue', 'move', 'free', '--first', says='free is running; it does not wait in the queue')
+    for body, says in (({'where': 'up'}, 'where is first, last, before or after, not "up"'), (None, 'where is first'),
+                       ({'where': 'after'}, '"other" says after which instance')):
+        a = full.api('POST', '/hostel/v1/queue/aa/move', body)
+        assert a.status == 400 and a.json['message'].startswith(says), a.body
+    assert queue(full) == ['aa', 'bb']
+
+
+# ---- the daemon's death ----
+
+def test_holds_places_and_the_order_of_arrival_outlive_the_daemon(full):
+    full.ok('create', '--name', 'xx', '-m', '150m', 'busybox', 'sleep', '600')  # created first, queued last
+    waits(full, 'aa', 'bb', 'cc')
+    full.ok('start', '-d', 'xx')
+    full.ok('queue', 'move', 'cc', '--first')
+    full.ok('queue', 'hold', 'aa')
+    before = full.api('GET', '/hostel/v1/queue').json
+    assert [i['name'] for i in before][:1] == ['cc']
+    full.kill()
+    full.start()
+    after = full.api('GET', '/hostel/v1/queue').json
+    assert [(i['name'], i['place'], i['held']) for i in after] == [(i['name'], i['place'], i['held']) for i in before]
+    wait_for(lambda: reason(full, 'aa').startswith('held by root'))
+    ends(full, 'holder')
+    for name in ('cc', 'bb', 'xx'):
+        runs(full, name)
+        ends(full, name)
+    assert state(full, 'aa') == 'queued'
+
+
+def test_waiting_names_complete(full):
+    waits(full, 'apple', 'avocado')
+    assert full.ok('__complete', '--', 'queue', 'hold', 'a').split() == ['apple', 'avocado']
+    assert full.ok('__complete', '--', 'queue', 'move', 'apple', '--before', '').split() == ['apple', 'avocado']
+    assert full.ok('__complete', '--', 'queue', 'm').split() == ['move']
+
+
+def test_a_vm_is_held_moved_and_released_as_a_container(kernel):
+    """One of both kinds waits for the memory that the other has asked for, too."""
+    d = kernel
+    total = d.api('GET', '/hostel/v1/resources').json['R_free']['memory_bytes'] >> 20
+    d.ok('run', '-d', '--name', 'holder', '-m', f'{total - 100}m', 'busybox', 'sleep', '600')
+    for name, kind in (('ctr', []), ('vm', ['--vm'])):
+        d.ok('run', '-d', '--name', name, *kind, '-m', '200m', 'busybox', 'sleep', '600')
+    assert queue(d) == ['ctr', 'vm']
+    d.ok('queue', 'move', 'vm', '--first')
+    d.ok('queue', 'hold', 'ctr', 'vm')
+    assert queue(d) == ['vm', 'ctr']
+    ends(d, 'holder')
+    assert d.ok('queue', 'release', 'vm') == 'vm'
+    runs(d, 'vm')
+    assert state(d, 'ctr') == 'queued'
+    d.ok('queue', 'cancel', 'ctr')
+    assert state(d, 'ctr') == 'created'
