@@ -377,6 +377,28 @@ def new_hosteld(root_only):
     assert not any(left.values()), f'left behind: {left}'
 
 
+@pytest.fixture
+def own_libexec(new_hosteld, busybox_tar):
+    """
+    Function that starts a hosteld with copies of the programs, and busybox.  A script may stand for a program, by its
+    name; {real} in it is the true one, {dir} the daemon's folder.
+    """
+    def make(**scripts):
+        d = new_hosteld(start=False)
+        d.libexec = d.dir / 'libexec'
+        d.libexec.mkdir(exist_ok=True)
+        for path in [p for p in BUILD.glob('hostel-*') if p.is_file()]:
+            if path.name not in scripts:
+                shutil.copy(path, d.libexec)
+                continue
+            (d.libexec / path.name).write_text(scripts[path.name].format(real=path, dir=d.dir))
+            (d.libexec / path.name).chmod(0o755)
+        d.start()
+        d.ok('load', '-q', '-i', busybox_tar)
+        return d
+    return make
+
+
 @pytest.fixture(scope='module')
 def module_hosteld(root_only, busybox_tar):
     """A hosteld with the image busybox, shared by the tests of a module."""

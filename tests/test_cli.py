@@ -717,6 +717,14 @@ def test_signals_and_logs_follow(hosteld):
     assert logs.communicate(timeout=20)[0] == 'ready\ngot\n'
 
 
+def test_a_full_disk_is_told_once(hosteld):
+    hosteld.ok('run', '--name', 'talk', 'busybox', 'echo', 'hi')
+    for argv in ('logs', 'talk'), ('export', 'talk'):
+        with open('/dev/full', 'w') as full:
+            p = subprocess.run([hosteld.cli, *argv], env=hosteld.env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert p.returncode == 1 and p.stderr == 'hostel: write: No space left on device\n'
+
+
 def test_images_tag_save_import_rmi(hosteld, tmp_path):
     h = hosteld
     h.ok('tag', 'busybox', 'mine:1')

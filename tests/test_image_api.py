@@ -4,7 +4,7 @@ import contextlib, json, os, signal, socket, subprocess, time
 
 import pytest
 
-from conftest import BUILD, need, waiter
+from conftest import waiter
 from test_image import INDEX, MANIFEST, Image, Liar, digest, noise, plain, tar_of
 
 
@@ -29,20 +29,9 @@ printf %s "$job" | if [ -e /proc/self/fd/3 ]; then exec {real}; else exec {real}
 
 
 @pytest.fixture
-def half(new_hosteld, busybox_tar):
+def half(own_libexec):
     """A hosteld whose archives stop half-way; half.worker() is the pid of the worker that does."""
-    d = new_hosteld(start=False)
-    libexec = d.dir / 'libexec'
-    libexec.mkdir()
-    for path in BUILD.glob('hostel-*'):
-        if path.is_file() and path.name != 'hostel-image':
-            (libexec / path.name).symlink_to(path)
-    worker = libexec / 'hostel-image'
-    worker.write_text(SLOW_WORKER.format(real=need('hostel-image'), dir=d.dir))
-    worker.chmod(0o755)
-    d.libexec = libexec
-    d.start()
-    d.ok('load', '-q', '-i', busybox_tar)
+    d = own_libexec(**{'hostel-image': SLOW_WORKER})
     d.ok('create', '--name', 'box', 'busybox')
 
     def pid():
@@ -189,6 +178,42 @@ def test_an_index_leaves_no_blob(served):
     served.liar.images['1'] = json.dumps(index).encode()
     served.ok('pull', '-q', f'{served.liar.name}/x:1')
     assert stored(served, 'blobs/sha256') == {digest(b)[7:] for b in [*image.blobs.values(), image.manifest]}
+
+
+# ---- removal, by moby's rules (daemon/images/image_delete.go) ----
+
+def test_the_name_of_an_image_in_use_goes_by_force_and_the_image_stays(new_hosteld, busybox_tar, docker):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    d.ok('run', '-d', '--name', 'box', 'busybox', 'sleep', '1000')
+    id = d.api('GET', '/images/busybox/json').json['Id']
+    box = d.api('GET', '/containers/box/json').json['Id'][:12]
+    refused = lambda *argv: (p := d.docker('rmi', *argv)).returncode == 1 and p.err.split('daemon: ')[1]
+    assert refused('busybox').startswith('conflict: unable to remove repository reference "busybox" (must force) - container '
+                                         f'{box} is using its referenced image {id[7:19]}')
+    running = f'conflict: unable to delete {id[7:19]} (cannot be forced) - image is being used by running container {box}'
+    d.ok('tag', 'busybox', 'other')
+    for argv in (id[7:19],), ('-f', id[7:19]):
+        assert refused(*argv).startswith(running)
+    assert d.docker('rmi', 'other').out == 'Untagged: other:latest'  # it has another name
+    assert refused('-f', id[7:]).startswith(running)
+    assert d.docker('rmi', '-f', 'busybox').out == 'Untagged: busybox:latest'
+    assert d.docker('images', '--no-trunc', '--format', '{{.Repository}} {{.ID}}').out == f'<none> {id}'
+    assert d.hostel('run', '--rm', '--pull', 'never', 'busybox', 'true').returncode == 125
+    # Its layers are used: what runs goes on, and starts again.
+    assert d.ok('exec', 'box', 'echo', 'fine') == 'fine'
+    d.ok('restart', '-t', '0', 'box')
+    d.kill()
+    d.start()
+    assert d.ok('exec', 'box', 'busybox', 'echo', 'fine') == 'fine'
+    d.ok('kill', 'box')
+    d.ok('wait', 'box')
+    assert refused(id[7:19]).startswith(f'conflict: unable to delete {id[7:19]} (must be forced) - image is being used by '
+                                        f'stopped container {box}')
+    assert stored(d, 'layers/sha256')
+    d.ok('rm', 'box')
+    assert d.docker('rmi', id[7:19]).out.splitlines()[0] == f'Deleted: {id}'
+    wait_for(lambda: not stored(d, 'layers/sha256'))
 
 
 # ---- sizes and lists, as docker shows them ----

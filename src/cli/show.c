@@ -107,7 +107,7 @@ struct err *show_demux(struct cli *c, struct hostel_reply *r)
 	int stream;
 
 	while ((n = hostel_frame_read(r, &stream, data, sizeof(data))) > 0)
-		TRY_MSG(fd_write_all(stream == HOSTEL_STDERR ? 2 : 1, data, (size_t)n), "write");
+		TRY(fd_write_all(stream == HOSTEL_STDERR ? 2 : 1, data, (size_t)n));
 	return n ? cli_err(c, (int)n) : NULL;
 }
 
@@ -117,7 +117,7 @@ struct err *show_copy(struct cli *c, struct hostel_reply *r, int fd)
 	ssize_t n;
 
 	while ((n = hostel_reply_read(r, data, sizeof(data))) > 0)
-		TRY_MSG(fd_write_all(fd, data, (size_t)n), "write");
+		TRY(fd_write_all(fd, data, (size_t)n));
 	if (n)
 		TRY_MSG(cli_err(c, (int)n), "cut off");
 	return NULL;

@@ -29,7 +29,6 @@
 
 #define MIB         (INT64_C(1) << 20)
 #define GUEST_BYTES (96 * MIB)
-#define QEMU_BYTES  (80 * MIB)                 /* as the planner says for such a VM */
 #define IDLE_NS     (2 * INT64_C(1000000000))  /* docker cp asks twice */
 #define START_NS    (10 * INT64_C(1000000000)) /* a start waits so long for jobs */
 #define END_NS      (30 * INT64_C(1000000000))
@@ -324,6 +323,16 @@ static json_t *memory_limit(int64_t bytes)
 	return json_pack("{s:{s:I}}", "memory", "limit", (json_int_t)bytes);
 }
 
+/* Guest and QEMU, which has one vcpu here, whatever the instance has. */
+static int64_t holds_bytes(const struct filevm *v)
+{
+	const struct host_facts f = { .memory_bytes = GUEST_BYTES, .has_kvm = v->e->has_kvm };
+	struct spec s = *v->i->spec;
+
+	s.vcpus = 1;
+	return GUEST_BYTES + planner_of(v->e, &s)->host->manage_bytes(&s, &f);
+}
+
 static struct err *write_plan(struct filevm *v)
 {
 	OWN(mem) char *path = xasprintf("%s/plan.json", v->state_dir);
@@ -342,7 +351,7 @@ static struct err *write_plan(struct filevm *v)
 			 "version", PLAN_VERSION, "id", v->i->id, "name", v->i->spec->name, "kind",
 			 "vm", "state_dir", v->state_dir, "run_dir", v->i->run_dir, "host",
 			 "cgroup", v->cgroup, "rootfs", rootfs, "net", "mode", "none", "resources",
-			 memory_limit(GUEST_BYTES + QEMU_BYTES), "vm", vm, "guest", "alone", 1);
+			 memory_limit(holds_bytes(v)), "vm", vm, "guest", "alone", 1);
 	return jx_save(AT_FDCWD, path, plan, 0600);
 }
 
@@ -432,7 +441,7 @@ static bool prepare(struct filevm *v)
 /* One may always run. */
 static bool takes_memory(struct filevm *v)
 {
-	struct sched_job j = { .demand.v[RES_MANAGE] = GUEST_BYTES + QEMU_BYTES };
+	struct sched_job j = { .demand.v[RES_MANAGE] = holds_bytes(v) };
 	struct amounts rest;
 	bool is_alone = true;
 	const struct filevm *other;

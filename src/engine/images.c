@@ -368,14 +368,25 @@ static size_t refs_of(struct engine *e, const struct image *im)
 	return n;
 }
 
+static bool is_in_use(const struct instance *i)
+{
+	return instance_is_alive(i) || instance_is_waiting(i);
+}
+
+/* An instance made from it, one that runs if there is any. */
 static struct instance *user_of(struct engine *e, const struct image *im)
 {
-	struct instance *i;
+	struct instance *i, *found = NULL;
 
 	TAILQ_FOREACH(i, &e->instances, link)
-	if (streq(i->spec->image_id, im->id))
-		return i;
-	return NULL;
+	{
+		if (!streq(i->spec->image_id, im->id))
+			continue;
+		if (is_in_use(i))
+			return i;
+		found = i;
+	}
+	return found;
 }
 
 static struct err *untag(struct engine *e, struct image *im, struct image_ref *r, json_t *out)
@@ -524,47 +535,48 @@ static struct err *untag_all(struct engine *e, struct image *im, json_t *out)
 	return NULL;
 }
 
-static struct err *check_unused(struct engine *e, struct image *im, const char *ref, bool force)
+/*
+ * As dockerd has it: a name can always be taken away by force.  The image itself stays for
+ * as long as an instance is made from it.
+ */
+static struct err *remove_ref(struct engine *e, struct image *im, struct image_ref *r,
+			      const char *ref, bool force, json_t *out)
 {
-	struct instance *i = user_of(e, im);
+	const struct instance *user = user_of(e, im);
 
-	if (!i)
-		return NULL;
-	if (instance_is_alive(i) || instance_is_waiting(i))
-		return err_new(ERR_STATE,
-			       "conflict: unable to delete %s (cannot be forced) - image is being "
-			       "used by running container %.12s",
-			       ref, i->id);
-	if (!force)
+	if (refs_of(e, im) > 1)
+		return untag(e, im, r, out);
+	if (user && !force)
 		return err_new(
 		    ERR_STATE,
 		    "conflict: unable to remove repository reference \"%s\" (must force) "
 		    "- container %.12s is using its referenced image %.12s",
-		    ref, i->id, im->id + 7);
-	return NULL;
-}
-
-static struct err *remove_ref(struct engine *e, struct image *im, struct image_ref *r,
-			      const char *ref, bool force, json_t *out)
-{
-	if (refs_of(e, im) > 1)
-		return untag(e, im, r, out);
-	TRY(check_unused(e, im, ref, force));
+		    ref, user->id, im->id + 7);
 	TRY(untag(e, im, r, out));
-	return user_of(e, im) ? NULL : delete_image(e, im, out);
+	return user ? NULL : delete_image(e, im, out);
 }
 
-static struct err *remove_id(struct engine *e, struct image *im, const char *ref, bool force,
-			     json_t *out)
+static struct err *conflict(const struct image *im, bool is_hard, const char *why,
+			    const struct instance *user)
 {
+	return err_new(ERR_STATE,
+		       "conflict: unable to delete %.12s (%s be forced) - image is %s%.12s",
+		       im->id + 7, is_hard ? "cannot" : "must", why, user ? user->id : "");
+}
+
+/* By its id what goes is the image: no force takes it from what runs. */
+static struct err *remove_id(struct engine *e, struct image *im, bool force, json_t *out)
+{
+	const struct instance *user = user_of(e, im);
+
+	if (user && is_in_use(user))
+		return conflict(im, true, "being used by running container ", user);
 	if (refs_of(e, im) > 1 && !force)
-		return err_new(ERR_STATE,
-			       "conflict: unable to delete %.12s (must be forced) - image is "
-			       "referenced in multiple repositories",
-			       im->id + 7);
-	TRY(check_unused(e, im, ref, force));
+		return conflict(im, false, "referenced in multiple repositories", NULL);
+	if (user && !force)
+		return conflict(im, false, "being used by stopped container ", user);
 	TRY(untag_all(e, im, out));
-	return user_of(e, im) ? NULL : delete_image(e, im, out);
+	return user ? NULL : delete_image(e, im, out);
 }
 
 struct err *engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune,
@@ -581,7 +593,7 @@ struct err *engine_image_remove(struct engine *e, const char *ref, bool force, b
 	if (r)
 		TRY(remove_ref(e, im, r, ref, force, out));
 	else
-		TRY(remove_id(e, im, ref, force, out));
+		TRY(remove_id(e, im, force, out));
 	TRY(engine_commit(e));
 	*ret = json_incref(out);
 	return NULL;
