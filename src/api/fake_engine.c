@@ -957,9 +957,10 @@ json_t *engine_resources(struct engine *e)
 	return json_object();
 }
 
-json_t *engine_accounting(struct engine *e)
+json_t *engine_accounting(struct engine *e, const struct engine_accounts *which)
 {
-	return json_object();
+	return json_pack("{s:[], s:I, s:I}", "starts", "before", (json_int_t)which->before,
+			 "since_ns", (json_int_t)which->since_ns);
 }
 
 json_t *engine_info(struct engine *e)

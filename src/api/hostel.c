@@ -424,9 +424,60 @@ struct err *hst_resources(struct call *c)
 	return answer(c, engine_resources(c->api->engine));
 }
 
+/* A number or a moment of the query; absent: 0. */
+static struct err *query_number(const struct call *c, const char *key, int64_t *ret)
+{
+	const char *text = call_query(c, key);
+
+	if (text && *text)
+		TRY_MSG(num_parse_i64(text, 0, INT64_MAX, ret), "%s", key);
+	return NULL;
+}
+
+static struct err *query_moment(const struct call *c, const char *key, int64_t *ret)
+{
+	const char *text = call_query(c, key);
+
+	if (text && *text)
+		TRY_MSG(docker_time_read(text, clock_wall_ns(), ret), "%s", key);
+	return NULL;
+}
+
+/* Records know users by number: their names, asked for once per run of the same. */
+static void name_users(json_t *starts)
+{
+	OWN(json) json_t *name = NULL;
+	int64_t last = -1;
+	json_t *j;
+	size_t i;
+
+	json_array_foreach(starts, i, j)
+	{
+		int64_t uid = jx_int(j, "uid", -1);
+
+		if (uid < 0)
+			continue;
+		if (uid != last) {
+			json_decref(name);
+			name = user_name(uid);
+			last = uid;
+		}
+		json_object_set(j, "user", name);
+	}
+}
+
 struct err *hst_accounting(struct call *c)
 {
-	return answer(c, engine_accounting(c->api->engine));
+	struct engine_accounts which = { 0 };
+	json_t *doc;
+
+	TRY(query_number(c, "before", &which.before));
+	TRY(query_number(c, "limit", &which.limit));
+	TRY(query_moment(c, "since", &which.since_ns));
+	TRY(query_moment(c, "until", &which.until_ns));
+	doc = engine_accounting(c->api->engine, &which);
+	name_users(json_object_get(doc, "starts"));
+	return answer(c, doc);
 }
 
 struct err *hst_info(struct call *c)

@@ -9,6 +9,11 @@ static const struct opt format_rows[] = {
 };
 const struct opt_table format_options = OPT_TABLE(format_rows);
 
+static const struct opt csv_format_rows[] = {
+	{ "format", 0, OPT_TEXT, "FORMAT", "table, json, csv, or a template like '{{.name}}'" },
+};
+const struct opt_table csv_format_options = OPT_TABLE(csv_format_rows);
+
 static const struct opt quiet_rows[] = {
 	{ "quiet", 'q', OPT_FLAG, NULL, "Only names or ids" },
 	{ "no-trunc", 0, OPT_FLAG, NULL, "Do not shorten" },
@@ -372,11 +377,17 @@ static const struct command commands[] = {
 	  .tables = { &format_options, &quiet_options }, .subs = queue_subs,
 	  .n_subs = ARRAY_SIZE(queue_subs), .run = cmd_queue },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,
-	  .tables = { &format_options }, .run = cmd_resources },
+	  .tables = { &csv_format_options }, .run = cmd_resources,
+	  .details = "The columns add up: R_free = R_total - host - the sum of R_i, and\n"
+		     "M_free = M_total - M_0 - the sum of M_i. json and csv have exact amounts." },
 	{ "policy", "COMMAND", "Who is admitted next", HOST, .subs = policy_subs,
 	  .n_subs = ARRAY_SIZE(policy_subs) },
 	{ "accounting", "", "Times of each start, and their sums", HOST,
-	  .tables = { &format_options }, .run = cmd_accounting },
+	  .tables = { &accounting_options, &csv_format_options }, .run = cmd_accounting,
+	  .details =
+	      "T is the time that it ran, waiting = turnaround - T - paused, slowdown =\n"
+	      "(turnaround - paused) / T. Utilisation is what was held, integrated over time,\n"
+	      "over R_total times the span." },
 	{ "simulate", "[TRACE]", "Replay a workload through the scheduler under other policies",
 	  HOST, .tables = { &simulate_options }, .max_args = 1, .what = WHAT_FILE,
 	  .run = cmd_simulate,

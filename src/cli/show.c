@@ -122,3 +122,41 @@ struct err *show_copy(struct cli *c, struct hostel_reply *r, int fd)
 		TRY_MSG(cli_err(c, (int)n), "cut off");
 	return NULL;
 }
+
+bool show_otherwise(const struct args *a, const json_t *doc, const char *list, struct err **ret_err)
+{
+	const char *format = args_text(a, "format");
+	const json_t *rows = list ? json_object_get(doc, list) : doc, *row;
+	size_t i;
+
+	*ret_err = NULL;
+	if (!format || streq(format, "table"))
+		return false;
+	if (streq(format, "json")) {
+		show_json(doc);
+		return true;
+	}
+	if (!json_is_array(rows)) {
+		*ret_err = show_template(format, doc);
+		return true;
+	}
+	json_array_foreach(rows, i, row) if (!*ret_err) *ret_err = show_template(format, row);
+	return true;
+}
+
+void show_csv(const char *text, bool is_first)
+{
+	if (!is_first)
+		putchar(',');
+	if (!strpbrk(text, ",\"\r\n")) {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar(*text);
+	}
+	putchar('"');
+}

@@ -20,6 +20,17 @@ bool show_wants_json(const struct args *a);
  */
 struct err *show_template(const char *template, const json_t *doc) MUST_USE;
 
+/**
+ * show_otherwise() - as json or by a template, if --format asks for one
+ * @list: member of @doc whose rows a template is for; NULL: @doc, or each row of it
+ * Return: false: the caller prints its table.
+ */
+bool show_otherwise(const struct args *a, const json_t *doc, const char *list,
+		    struct err **ret_err);
+
+/** show_csv() - a value of one line of CSV, quoted where it must be; ',' before it unless first */
+void show_csv(const char *text, bool is_first);
+
 /** show_demux() - copy a multiplexed stream to stdout and stderr until its end */
 struct err *show_demux(struct cli *c, struct hostel_reply *r) MUST_USE;
 

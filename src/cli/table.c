@@ -27,6 +27,8 @@ struct table *table_new(const char *const *headings)
 
 void table_free(struct table *t)
 {
+	if (!t)
+		return;
 	strv_done(&t->cells);
 	free(t);
 }

@@ -445,8 +445,17 @@ struct err *engine_user_find(const char *text, int64_t *ret_uid) MUST_USE;
 
 /** engine_resources() - R_total, R_free, sum and R_i by holder, M_total, M_i, M_free, sources */
 json_t *engine_resources(struct engine *e);
-/** engine_accounting() - per start: arrival, admission, start, finish, T, waiting…; and sums */
-json_t *engine_accounting(struct engine *e);
+struct engine_accounts {
+	int64_t before; /* records before this number only; 0: the newest, and what has not ended */
+	int64_t limit;  /* of what has ended; 0: 250, which is the most too */
+	int64_t since_ns, until_ns; /* wall clock, existed in that time; 0: no bound */
+};
+
+/**
+ * engine_accounting() - a page of records, newest first: {"starts":[{arrival, admission, start,
+ * finish, T, waiting…}],"next":number for @before, or null at the end,"sums" of this page,…}
+ */
+json_t *engine_accounting(struct engine *e, const struct engine_accounts *which);
 /** engine_info() - facts for /info and hostel info: kvm (with reason), cgroup version, kernels… */
 json_t *engine_info(struct engine *e);
 /** engine_kernels() - array of kernel bundles {"name","default","version","path"} */

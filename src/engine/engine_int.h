@@ -26,7 +26,7 @@
  *	ticket.c     completions and waits         streams.c  attach, resize
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
  *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
- *	resources.c  measure.c  recovery.c  crash.c  quota.c  health.c
+ *	resources.c  accounting.c  measure.c  recovery.c  crash.c  quota.c  health.c
  *	catalog.c    what a lost store is made of again
  */
 
@@ -230,6 +230,10 @@ struct instance {
 	struct ticket_list tickets;
 	struct parked_list parked;
 	struct amounts measured;
+	struct {
+		struct amounts sum;
+		int64_t n;
+	} used; /* samples of this start, for what it did not declare */
 	unsigned samples;
 	uint64_t cpu_last_ns;
 	int64_t cpu_last_at_ns;
@@ -803,6 +807,15 @@ void measure_start(struct engine *e);
 void measure_soon(struct engine *e);
 uint64_t host_cpu_ns(void);
 json_t *account_json(const struct instance *i);
+
+/** account_reset() - a start begins: it arrives now */
+void account_reset(struct instance *i);
+
+/** account_sample() - what it was measured to use */
+void account_sample(struct instance *i, const struct amounts *measured);
+
+/** amounts_json() - {"cpu_milli", "memory_bytes", "disk_bytes", "gpus"}; new reference */
+json_t *amounts_json(const struct amounts *a);
 
 /** recover_hello() - a shim that lived through our death says where it is */
 void recover_hello(struct instance *i, const struct shim_hello *h);

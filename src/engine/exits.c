@@ -35,8 +35,8 @@ static void run_again(struct instance *i)
 	loop_timer_free(TAKE(i->backoff_timer));
 	i->not_before_ns = 0;
 	i->prep_done = 0;
-	i->account =
-	    (struct account) { .arrival_ns = clock_wall_ns(), .admission_ns = clock_wall_ns() };
+	account_reset(i);
+	i->account.admission_ns = i->account.arrival_ns;
 	if (!i->has_allocation) {
 		queue_arrive(i);
 		instance_touch(i);

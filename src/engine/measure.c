@@ -228,6 +228,7 @@ static void sample_one(struct instance *i, int64_t now, int64_t *sum)
 		measure_manage(i);
 	i->measured.v[RES_MANAGE] = i->manage_bytes;
 	sched_charge(i->e->sched, i->id, i->measured);
+	account_sample(i, &i->measured);
 }
 
 /* What the host's own programs use beyond S. A made-up capacity has no host in it. */
@@ -248,8 +249,8 @@ static void sample_host(struct engine *e, int64_t instances)
 	for (enum resource r = 0; r < RES_COUNT; r++)
 		if (host.v[r] < 0)
 			host.v[r] = 0;
+	host.v[RES_MANAGE] = e->manage_self_bytes = pss_of(getpid());
 	sched_host(e->sched, host);
-	e->manage_self_bytes = pss_of(getpid());
 }
 
 static void on_sample(void *arg)

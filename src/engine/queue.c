@@ -105,7 +105,8 @@ static void arrive(struct instance *i, int64_t at_ns)
 void queue_arrive(struct instance *i)
 {
 	i->queued_ns = clock_wall_ns();
-	i->account = (struct account) { .arrival_ns = i->queued_ns };
+	account_reset(i);
+	i->account.arrival_ns = i->queued_ns;
 	arrive(i, clock_boot_ns());
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers as documents: queue, resources, accounting (docs/numbers.md). */
+/* The numbers as documents: queue, resources (docs/numbers.md). */
 #include <inttypes.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ struct listing {
 	json_t *out;
 };
 
-static json_t *amounts_json(const struct amounts *a)
+json_t *amounts_json(const struct amounts *a)
 {
 	json_t *j = json_object();
 
@@ -87,6 +87,7 @@ static json_t *holders_json(struct engine *e, const struct amounts *host)
 
 	jx_set_str(h, "name", "host");
 	jx_set_str(h, "kind", "host");
+	json_object_set_new(h, "manage_bytes", json_integer(host->v[RES_MANAGE]));
 	json_array_append_new(out, h);
 	TAILQ_FOREACH(i, &e->instances, link)
 	if (sched_held(e->sched, i->id, &held))
@@ -135,107 +136,10 @@ json_t *engine_resources(struct engine *e)
 	json_object_set_new(j, "M_total", json_integer(total.v[RES_MANAGE]));
 	json_object_set_new(j, "M_free", json_integer(rest.v[RES_MANAGE]));
 	json_object_set_new(j, "M_held", json_integer(held.v[RES_MANAGE]));
-	json_object_set_new(j, "M_0", json_integer(e->manage_self_bytes));
+	json_object_set_new(j, "M_0", json_integer(host.v[RES_MANAGE]));
+	json_object_set_new(j, "host", amounts_json(&host));
 	json_object_set_new(j, "holders", holders_json(e, &host));
 	json_object_set_new(j, "sources", sources_json(e));
 	jx_set_str(j, "policy", sched_policy(e->sched));
-	return j;
-}
-
-/* ---- accounting ---- */
-
-static void set_time(json_t *j, const char *name, int64_t ns)
-{
-	json_object_set_new(j, name, ns ? json_integer(ns) : json_null());
-}
-
-static json_t *record_json(const char *id, const char *name, const char *kind,
-			   const struct account *a, int64_t now)
-{
-	json_t *j = json_object();
-
-	jx_set_str(j, "id", id);
-	jx_set_str(j, "name", name);
-	jx_set_str(j, "kind", kind);
-	set_time(j, "arrival_ns", a->arrival_ns);
-	set_time(j, "admission_ns", a->admission_ns);
-	set_time(j, "start_ns", a->start_ns);
-	set_time(j, "finish_ns", a->finish_ns);
-	json_object_set_new(j, "paused_ns", json_integer(a->paused_ns));
-	json_object_set_new(j, "sliced_ns", json_integer(a->sliced_ns));
-	json_object_set_new(j, "T_ns", json_integer(account_run_ns(a, now)));
-	json_object_set_new(j, "waiting_ns", json_integer(account_wait_ns(a, now)));
-	json_object_set_new(j, "turnaround_ns", json_integer(account_turnaround_ns(a, now)));
-	return j;
-}
-
-json_t *account_json(const struct instance *i)
-{
-	return record_json(i->id, i->spec->name, instance_kind(i), &i->account, clock_wall_ns());
-}
-
-struct accounts {
-	struct account *v;
-	size_t n, max;
-	json_t *out;
-};
-
-static void add_record(struct accounts *l, json_t *j, const struct account *a)
-{
-	if (l->n == l->max) {
-		l->max = l->max ? 2 * l->max : 64;
-		l->v = xrealloc(l->v, l->max, sizeof(*l->v));
-	}
-	l->v[l->n++] = *a;
-	json_array_append_new(l->out, j);
-}
-
-static struct err *read_record(void *arg, int64_t seq, const char *instance, const json_t *doc)
-{
-	struct account a = {
-		.arrival_ns = jx_int(doc, "arrival_ns", 0),
-		.admission_ns = jx_int(doc, "admission_ns", 0),
-		.start_ns = jx_int(doc, "start_ns", 0),
-		.finish_ns = jx_int(doc, "finish_ns", 0),
-		.paused_ns = jx_int(doc, "paused_ns", 0),
-		.sliced_ns = jx_int(doc, "sliced_ns", 0),
-	};
-
-	add_record(arg, json_deep_copy(doc), &a);
-	return NULL;
-}
-
-static json_t *sums_json(const struct accounts *l, int64_t now)
-{
-	struct account_sums s = account_sum(l->v, l->n, now);
-	json_t *j = json_object();
-
-	json_object_set_new(j, "starts", json_integer((int64_t)s.n));
-	json_object_set_new(j, "running", json_integer((int64_t)s.running));
-	json_object_set_new(j, "T_total_ns", json_integer(s.total_run_ns));
-	json_object_set_new(j, "T_wait_ns", json_integer(s.total_wait_ns));
-	json_object_set_new(j, "mean_wait_ns", json_integer(s.mean_wait_ns));
-	json_object_set_new(j, "median_wait_ns", json_integer(s.median_wait_ns));
-	json_object_set_new(j, "p95_wait_ns", json_integer(s.p95_wait_ns));
-	json_object_set_new(j, "max_wait_ns", json_integer(s.max_wait_ns));
-	json_object_set_new(j, "mean_bounded_slowdown", json_real(s.mean_bounded_slowdown));
-	json_object_set_new(j, "makespan_ns", json_integer(s.makespan_ns));
-	return j;
-}
-
-json_t *engine_accounting(struct engine *e)
-{
-	struct accounts l = { .out = json_array() };
-	int64_t now = clock_wall_ns();
-	struct instance *i;
-	json_t *j = json_object();
-
-	TAILQ_FOREACH(i, &e->instances, link)
-	if (instance_is_alive(i) || (instance_is_waiting(i) && !i->not_before_ns))
-		add_record(&l, account_json(i), &i->account);
-	err_free(store_each_account(e->store, 1000, read_record, &l));
-	json_object_set_new(j, "starts", l.out);
-	json_object_set_new(j, "sums", sums_json(&l, now));
-	free(l.v);
 	return j;
 }

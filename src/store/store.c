@@ -43,7 +43,7 @@ static const char *const sql[STATEMENTS] = {
 	[ST_CLAIMS] = "SELECT value, instance FROM claims WHERE what = ?1 ORDER BY rowid",
 	[ST_ACCOUNT_NEW] = "INSERT INTO accounts(instance, doc) VALUES(?1, ?2)",
 	[ST_ACCOUNT_SET] = "UPDATE accounts SET instance = ?1, doc = ?2 WHERE seq = ?3",
-	[ST_ACCOUNTS] = "SELECT seq, instance, doc FROM accounts ORDER BY seq DESC LIMIT ?1",
+	[ST_ACCOUNTS] = "SELECT seq, instance, doc FROM accounts WHERE seq < ?2 ORDER BY seq DESC LIMIT ?1",
 	[ST_META_GET] = "SELECT value FROM meta WHERE key = ?1",
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)",
 };
@@ -445,7 +445,7 @@ struct err *store_account_put(struct store *s, int64_t seq, const char *instance
 	return NULL;
 }
 
-struct err *store_each_account(struct store *s, int64_t limit,
+struct err *store_each_account(struct store *s, int64_t before, int64_t limit,
 			       struct err *(*fn)(void *arg, int64_t seq, const char *instance,
 						 const json_t *doc),
 			       void *arg)
@@ -453,6 +453,7 @@ struct err *store_each_account(struct store *s, int64_t limit,
 	OWN(rows) struct rows rows = { 0 };
 
 	sqlite3_bind_int64(s->st[ST_ACCOUNTS], 1, limit ? limit : -1);
+	sqlite3_bind_int64(s->st[ST_ACCOUNTS], 2, before ? before : INT64_MAX);
 	TRY(collect(s, ST_ACCOUNTS, 3, &rows));
 	for (size_t i = 0; i < rows.cells.n; i += 3) {
 		OWN(json) json_t *doc = NULL;

@@ -114,8 +114,10 @@ struct err *store_each_claim(struct store *s, const char *what,
 struct err *store_account_put(struct store *s, int64_t seq, const char *instance, const json_t *doc,
 			      int64_t *ret_seq) MUST_USE;
 
-/** store_each_account() - the newest @limit records (0: all), newest first */
-struct err *store_each_account(struct store *s, int64_t limit,
+/** store_each_account() - the newest @limit records (0: all) before number @before (0: of all),
+ *  newest first
+ */
+struct err *store_each_account(struct store *s, int64_t before, int64_t limit,
 			       struct err *(*fn)(void *arg, int64_t seq, const char *instance,
 						 const json_t *doc),
 			       void *arg) MUST_USE;

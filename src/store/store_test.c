@@ -178,8 +178,14 @@ static void accounts_are_numbered_and_newest_come_first(void **state)
 	assert_ok(store_account_put(s, 0, "a", one, &seq));
 	assert_ok(store_account_put(s, 0, "b", one, NULL));
 	assert_ok(store_account_put(s, seq, "a", two, NULL));
-	assert_ok(store_each_account(s, 0, add_account, &got));
+	assert_ok(store_each_account(s, 0, 0, add_account, &got));
 	assert_string_equal(got.buf, "2:b:1 1:a:2 ");
+	str_done(&got);
+	assert_ok(store_each_account(s, 0, 1, add_account, &got));
+	assert_string_equal(got.buf, "2:b:1 ");
+	str_done(&got);
+	assert_ok(store_each_account(s, 2, 0, add_account, &got));
+	assert_string_equal(got.buf, "1:a:2 ");
 }
 
 static void garbage_is_no_store(void **state)
