@@ -186,6 +186,7 @@ static void engine_turn(void *arg)
 	do
 		round_of_turn(e);
 	while (outbox_flush(e) || (e->is_dirty && !e->commit_fails) || e->queue_dirty);
+	eventlog_flush(e);
 	free_buried(e);
 }
 
@@ -297,6 +298,7 @@ static struct err *engine_start_up(struct engine *e)
 	quota_probe(e);
 	TRY(catalog_open_store(e));
 	TRY(images_load(e));
+	eventlog_open(e);
 	queue_init(e);
 	TRY(policy_init(e));
 	TRY_MSG(recover_all(e), "recovery");
@@ -379,6 +381,7 @@ void engine_free(struct engine *e)
 	loop_timer_free(e->retry);
 	loop_timer_free(e->sample);
 	loop_timer_free(e->sweep);
+	eventlog_close(e);
 	sched_free(e->sched);
 	policy_done(&e->policy);
 	if (e->shim_fd)

@@ -51,6 +51,7 @@ struct engine_config {
 	const char *registry_mirror;   /* URL that stands for docker.io; NULL: none */
 	int64_t memory_total_bytes;    /* 0: the host's; a smaller capacity for tests and demos */
 	int64_t cpu_total_milli;       /* 0: the host's */
+	int64_t event_log_bytes;       /* of events.log, before it begins anew; 0: none is kept */
 	int64_t disk_total_bytes;      /* 0: the file system's */
 	int64_t reserve_memory_bytes;  /* S for memory without M_total; -1: max(256 MiB, T/32) */
 	int64_t manage_memory_bytes;   /* M_total; 0: T/16 within 128 MiB and 4 GiB */

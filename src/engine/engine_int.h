@@ -26,7 +26,12 @@
  *	ticket.c     completions and waits         streams.c  attach, resize
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
  *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
+<<<<<<< HEAD
  *	resources.c  accounting.c  measure.c  recovery.c  crash.c  quota.c  health.c
+=======
+ *	eventlog.c   what sched was told and decided, as a file
+ *	resources.c  measure.c  recovery.c  crash.c  quota.c  health.c
+>>>>>>> c9ae115 (The event log: all that the scheduler is told and decides, appended to ROOT/events.log)
  *	catalog.c    what a lost store is made of again
  */
 
@@ -192,6 +197,7 @@ struct instance {
 	struct account account; /* of this start; wall clock */
 	int health_state;       /* enum health_state; HEALTH_NONE without a check */
 	char *net_join;         /* id whose network it shares */
+	int64_t event_number;   /* of this start in the event log; 0: none yet */
 	bool is_over;           /* its last run's end was noted: what is left of that is old */
 
 	/* not stored */
@@ -318,6 +324,7 @@ struct engine {
 	struct store *store;
 	struct sched *sched;
 	struct policy policy;
+	struct eventlog *eventlog; /* NULL: none is kept */
 	struct nft *nft;
 	enum crash_phase crash_at;
 	bool crash_is_due;
@@ -800,6 +807,31 @@ struct err *catalog_open_store(struct engine *e) MUST_USE;
 
 /** catalog_save() - after a commit, when that changed something the catalog has */
 void catalog_save(struct engine *e);
+
+/* ---- eventlog.c ---- */
+
+/**
+ * eventlog_open() - ROOT/events.log goes on, or begins; from now on it has all that sched is told
+ *
+ * Without one (a size of 0, a failure, which is logged) the functions below do nothing.
+ */
+void eventlog_open(struct engine *e);
+
+/** eventlog_close() - what is buffered is written */
+void eventlog_close(struct engine *e);
+
+/** eventlog_flush() - write what this turn brought: one write(); a failure is logged once, and what
+ * it loses is made up for by a copy of what there is as soon as the disk takes one
+ */
+void eventlog_flush(struct engine *e);
+
+/** eventlog_number() - one that no start had; eventlog_seen() - @number is in use */
+int64_t eventlog_number(struct engine *e);
+void eventlog_seen(struct engine *e, int64_t number);
+
+/* What sched is not told: */
+void eventlog_started(const struct instance *i); /* it runs */
+void eventlog_again(const struct instance *i);   /* its run ended, its allocation stays */
 
 /* ---- measure.c, resources.c, recovery.c ---- */
 

@@ -55,6 +55,7 @@ void exits_again(struct instance *i, int64_t delay_ns)
 {
 	if (instance_step(i, EV_START) != ACT_ENQUEUE)
 		return;
+	eventlog_again(i);
 	if (!delay_ns) {
 		run_again(i);
 		return;

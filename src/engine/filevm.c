@@ -455,6 +455,7 @@ static bool takes_memory(struct filevm *v)
 		return false;
 	v->holder = xasprintf("files of %s", v->i->spec->name);
 	j.id = v->holder;
+	j.number = (uint64_t)eventlog_number(v->e);
 	sched_adopt(v->e->sched, &j, clock_boot_ns());
 	return true;
 }

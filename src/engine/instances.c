@@ -331,6 +331,7 @@ static const struct json_field run_fields[] = {
 	F("sliced_ns", JF_I64, account.sliced_ns),
 	F("paused_at_ns", JF_I64, paused_at_ns),
 	F("net_join", JF_STR, net_join),
+	F("event_number", JF_I64, event_number),
 };
 
 static json_t *ports_json(const struct instance *i)
@@ -506,6 +507,7 @@ struct err *instance_read(struct engine *e, const char *id, const json_t *doc, c
 	i->created_ns = jx_int(doc, "created_ns", 0);
 	if (run)
 		TRY(read_run(i, run));
+	eventlog_seen(e, i->event_number);
 	*ret = i;
 	return NULL;
 }

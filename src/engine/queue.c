@@ -69,6 +69,7 @@ struct sched_job queue_job(const struct instance *i)
 	const struct spec *s = i->spec;
 	struct sched_job j = {
 		.id = i->id,
+		.number = (uint64_t)i->event_number,
 		.priority = s->priority,
 		.expect_ns = s->expect_ns,
 		.uid = s->uid,
@@ -95,6 +96,9 @@ static void arrive(struct instance *i, int64_t at_ns)
 
 	if (!i->manage_bytes)
 		i->manage_bytes = manage_estimate(i);
+	/* What a daemon before us put into the queue is still that start. */
+	if (!i->e->is_recovering || !i->event_number)
+		i->event_number = eventlog_number(i->e);
 	j = queue_job(i);
 	sched_arrive(i->e->sched, &j, at_ns);
 	if (i->is_held)
@@ -129,6 +133,7 @@ void queue_leave(struct instance *i)
 	i->is_held = false;
 	i->queue_place = 0;
 	sched_leave(i->e->sched, i->id);
+	i->event_number = 0;
 	engine_queue_dirty(i->e);
 }
 
@@ -138,6 +143,8 @@ void queue_adopt(struct instance *i)
 
 	if (!i->manage_bytes)
 		i->manage_bytes = manage_estimate(i);
+	if (!i->event_number)
+		i->event_number = eventlog_number(i->e);
 	j = queue_job(i);
 	sched_adopt(i->e->sched, &j, clock_boot_ns());
 	i->has_allocation = true;

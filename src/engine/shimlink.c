@@ -399,6 +399,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	i->started_ns = started_ns;
 	i->finished_ns = 0;
 	i->account.start_ns = started_ns;
+	eventlog_started(i);
 	i->ever_ran = true;
 	i->oom = false;
 	i->exit_code = 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "sched/alloc.h"
+#include "sched/record.h"
 #include "util/mem.h"
 
 /* More holders than this are counted, not named. */
@@ -13,8 +14,11 @@ struct named {
 	char *id;
 	struct sched_job job; /* job.id is @id; what is not declared demands 0 */
 	int64_t arrival_ns;
+	int64_t start_ns; /* since when it holds its demand */
+	uint64_t seq;     /* of its arrival */
 	uint32_t handle;
 	uint32_t hash;
+	bool is_held;
 	struct amounts over; /* running: measured beyond the demand */
 	struct named *next;  /* of the same bucket */
 };
@@ -22,6 +26,7 @@ struct named {
 struct quota {
 	int64_t uid;
 	struct amounts most;
+	uint32_t jobs;
 };
 
 struct sched {
@@ -34,6 +39,11 @@ struct sched {
 	struct quota *quotas;
 	size_t n_quotas;
 	bool is_draining;
+	int64_t max_wait_ns, aging_ns;
+	uint64_t seq;
+	void (*watch)(void *arg, const struct record *r, const char *id, int64_t at_ns);
+	void *watch_arg;
+	struct amounts told; /* what others hold, as last told */
 };
 
 /* ---- jobs by id ---- */
@@ -101,6 +111,127 @@ static uint32_t user_number(struct sched *s, int64_t uid)
 	return i;
 }
 
+/* ---- the watcher ---- */
+
+static void tell(struct sched *s, const struct record *r, const char *id, int64_t at_ns)
+{
+	if (s->watch)
+		s->watch(s->watch_arg, r, id, at_ns);
+}
+
+static void tell_words(struct sched *s, char letter, const struct named *n, int64_t word)
+{
+	struct record r;
+
+	if (!s->watch)
+		return;
+	r = n ? record_of(letter, 2, (int64_t[]) { (int64_t)n->job.number, word })
+	      : record_of(letter, 1, &word);
+	tell(s, &r, n ? n->id : NULL, SCHED_NO_TIME);
+}
+
+static void tell_job(struct sched *s, char letter, const struct named *n, int64_t at_ns,
+		     int64_t ago_ns)
+{
+	struct record r;
+
+	if (!s->watch)
+		return;
+	r = record_of_job(letter, &n->job, ago_ns);
+	tell(s, &r, n->id, at_ns);
+}
+
+static void tell_amounts(struct sched *s, char letter, const struct amounts *a, int64_t at_ns)
+{
+	struct record r;
+
+	if (!s->watch)
+		return;
+	r = record_of_amounts(letter, a);
+	tell(s, &r, NULL, at_ns);
+}
+
+static void tell_policy(struct sched *s)
+{
+	struct record r = record_of_policy(alloc_policy(s->alloc));
+
+	tell(s, &r, NULL, SCHED_NO_TIME);
+}
+
+static void tell_quota(struct sched *s, const struct quota *q)
+{
+	struct record r = record_of_quota(q->uid, q->jobs, &q->most);
+
+	tell(s, &r, NULL, SCHED_NO_TIME);
+}
+
+static struct amounts others_hold(const struct sched *s)
+{
+	struct amounts other;
+
+	for (int r = 0; r < RES_COUNT; r++)
+		other.v[r] = s->host.v[r] + s->over.v[r];
+	return other;
+}
+
+static void tell_others(struct sched *s, int64_t at_ns)
+{
+	struct amounts other = others_hold(s);
+
+	if (!memcmp(&other, &s->told, sizeof(other)))
+		return;
+	s->told = other;
+	tell_amounts(s, REC_OTHER, &other, at_ns);
+}
+
+void sched_watch(struct sched *s,
+		 void (*fn)(void *arg, const struct record *r, const char *id, int64_t at_ns),
+		 void *arg)
+{
+	s->watch = fn;
+	s->watch_arg = arg;
+	s->told = (struct amounts) { 0 };
+}
+
+static int by_seq(const void *x, const void *y)
+{
+	const struct named *const *a = x, *const *b = y;
+
+	return (*a)->seq < (*b)->seq ? -1 : 1;
+}
+
+static void tell_named(struct sched *s, struct named *n, int64_t now_ns)
+{
+	n->job.place = alloc_place(s->alloc, n->handle);
+	if (alloc_is_running(s->alloc, n->handle))
+		tell_job(s, REC_HOLDS, n, now_ns, now_ns - n->start_ns);
+	else
+		tell_job(s, REC_ARRIVED, n, now_ns, now_ns - n->arrival_ns);
+	if (n->is_held)
+		tell_words(s, REC_HELD, n, 1);
+}
+
+void sched_tell_all(struct sched *s, int64_t now_ns)
+{
+	OWN(mem) struct named **all = xcalloc(s->n + 1, sizeof(*all));
+	size_t n = 0;
+
+	tell_amounts(s, REC_TOTAL, &s->total, SCHED_NO_TIME);
+	tell_policy(s);
+	tell_words(s, REC_MAX_WAIT, NULL, s->max_wait_ns);
+	tell_words(s, REC_AGING, NULL, s->aging_ns);
+	for (size_t i = 0; i < s->n_quotas; i++)
+		tell_quota(s, &s->quotas[i]);
+	for (size_t i = 0; i < s->n_buckets; i++)
+		for (struct named *j = s->buckets[i]; j; j = j->next)
+			all[n++] = j;
+	qsort(all, n, sizeof(*all), by_seq);
+	for (size_t i = 0; i < n; i++)
+		tell_named(s, all[i], now_ns);
+	s->told = (struct amounts) { 0 };
+	tell_others(s, now_ns);
+}
+
 /* ---- life ---- */
 
 struct sched *sched_new(void)
@@ -134,7 +265,9 @@ void sched_free(struct sched *s)
 
 struct err *sched_policy_set(struct sched *s, const char *policy)
 {
-	return alloc_policy_set(s->alloc, policy);
+	TRY(alloc_policy_set(s->alloc, policy));
+	tell_policy(s);
+	return NULL;
 }
 
 const char *sched_policy(const struct sched *s)
@@ -146,17 +279,14 @@ const char *sched_policy(const struct sched *s)
 
 static void set_other(struct sched *s)
 {
-	struct amounts other;
-
-	for (int r = 0; r < RES_COUNT; r++)
-		other.v[r] = s->host.v[r] + s->over.v[r];
-	alloc_other(s->alloc, other);
+	alloc_other(s->alloc, others_hold(s));
 }
 
 void sched_capacity(struct sched *s, struct amounts total)
 {
 	s->total = total;
 	alloc_capacity(s->alloc, total);
+	tell_amounts(s, REC_TOTAL, &total, SCHED_NO_TIME);
 }
 
 void sched_host(struct sched *s, struct amounts used)
@@ -234,7 +364,8 @@ static struct named *named_add(struct sched *s, const struct sched_job *j, int64
 
 	n->id = xstrdup(j->id);
 	n->hash = hash_of(j->id);
-	n->arrival_ns = now_ns;
+	n->arrival_ns = n->start_ns = now_ns;
+	n->seq = ++s->seq;
 	declares_nothing = set_job(n, j);
 	if (++s->n > s->n_buckets)
 		grow(s);
@@ -263,6 +394,7 @@ void sched_arrive(struct sched *s, const struct sched_job *j, int64_t now_ns)
 	struct named *n = named_add(s, j, now_ns, &job);
 
 	n->handle = alloc_arrive(s->alloc, &job);
+	tell_job(s, REC_ARRIVED, n, now_ns, 0);
 }
 
 void sched_adopt(struct sched *s, const struct sched_job *j, int64_t now_ns)
@@ -271,6 +403,7 @@ void sched_adopt(struct sched *s, const struct sched_job *j, int64_t now_ns)
 	struct named *n = named_add(s, j, now_ns, &job);
 
 	n->handle = alloc_adopt(s->alloc, &job, now_ns, 0);
+	tell_job(s, REC_HOLDS, n, now_ns, 0);
 }
 
 static void set_over(struct sched *s, struct named *n, struct amounts over)
@@ -288,6 +421,7 @@ void sched_leave(struct sched *s, const char *id)
 	if (!n)
 		return;
 	set_over(s, n, (struct amounts) { 0 });
+	tell_words(s, alloc_is_running(s->alloc, n->handle) ? REC_ENDED : REC_WITHDRAWN, n, 0);
 	alloc_leave(s->alloc, n->handle);
 	*link = n->next;
 	s->n--;
@@ -317,6 +451,7 @@ void sched_resize(struct sched *s, const char *id, const struct sched_job *j)
 		return;
 	declares_nothing = set_job(n, j);
 	set_over(s, n, (struct amounts) { 0 });
+	tell_job(s, REC_RESIZED, n, SCHED_NO_TIME, 0);
 	if (alloc_is_running(s->alloc, n->handle)) {
 		alloc_resize(s->alloc, n->handle, &n->job.demand);
 		return;
@@ -338,12 +473,16 @@ void sched_resize(struct sched *s, const char *id, const struct sched_job *j)
 
 void sched_max_wait(struct sched *s, int64_t max_wait_ns)
 {
+	s->max_wait_ns = max_wait_ns;
 	alloc_max_wait_set(s->alloc, max_wait_ns);
+	tell_words(s, REC_MAX_WAIT, NULL, max_wait_ns);
 }
 
 void sched_aging(struct sched *s, int64_t aging_ns)
 {
+	s->aging_ns = aging_ns;
 	alloc_aging_set(s->alloc, aging_ns);
+	tell_words(s, REC_AGING, NULL, aging_ns);
 }
 
 void sched_replan(struct sched *s, const char *id, int64_t expect_ns)
@@ -354,14 +493,18 @@ void sched_replan(struct sched *s, const char *id, int64_t expect_ns)
 		return;
 	n->job.expect_ns = expect_ns;
 	alloc_replan(s->alloc, n->handle, expect_ns);
+	tell_words(s, REC_REPLANNED, n, expect_ns);
 }
 
 void sched_hold(struct sched *s, const char *id, bool on)
 {
-	const struct named *n = find(s, id);
+	struct named *n = find(s, id);
 
-	if (n)
-		alloc_hold(s->alloc, n->handle, on);
+	if (!n || alloc_is_running(s->alloc, n->handle) || n->is_held == on)
+		return;
+	n->is_held = on;
+	alloc_hold(s->alloc, n->handle, on);
+	tell_words(s, REC_HELD, n, on);
 }
 
 void sched_drain(struct sched *s, bool on)
@@ -377,9 +520,10 @@ void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t job
 		i++;
 	if (i == s->n_quotas)
 		s->quotas = xrealloc(s->quotas, ++s->n_quotas, sizeof(struct quota));
-	s->quotas[i] = (struct quota) { .uid = uid, .most = most };
+	s->quotas[i] = (struct quota) { .uid = uid, .most = most, .jobs = jobs };
 	alloc_quota(s->alloc, user_number(s, uid),
 		    &(struct alloc_quota) { .most = most, .running = jobs });
+	tell_quota(s, &s->quotas[i]);
 }
 
 /* A job that has a place in the queue, or can have one. */
@@ -410,6 +554,13 @@ struct err *sched_move(struct sched *s, const char *id, enum sched_where where, 
 	if (n == o)
 		return err_new(ERR_INVALID, "it cannot stand before or after itself");
 	alloc_move(s->alloc, n->handle, places[where], o ? o->handle : ALLOC_NONE, now_ns);
+	if (s->watch)
+		tell(s,
+		     &(struct record) {
+			 .letter = REC_MOVED,
+			 .n = 3,
+			 .v = { (int64_t)n->job.number, where, o ? (int64_t)o->job.number : 0 } },
+		     n->id, now_ns);
 	return NULL;
 }
 
@@ -430,13 +581,24 @@ static struct named *named_of(const struct sched *s, uint32_t handle)
 int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, const char *id),
 		   void *arg)
 {
+	bool is_told = s->watch && alloc_waiting(s->alloc);
 	struct alloc_result r;
 
 	if (s->is_draining)
 		return 0;
+	if (is_told) {
+		tell_others(s, now_ns);
+		tell(s, &(struct record) { .letter = REC_PASS }, NULL, now_ns);
+	}
 	r = alloc_pass(s->alloc, now_ns);
-	for (size_t i = 0; i < r.n_starts; i++)
-		admit(arg, named_of(s, r.starts[i].handle)->id);
+	for (size_t i = 0; i < r.n_starts; i++) {
+		struct named *n = named_of(s, r.starts[i].handle);
+
+		n->start_ns = now_ns;
+		if (is_told)
+			tell_words(s, REC_ADMITTED, n, 0);
+		admit(arg, n->id);
+	}
 	return r.wake_ns;
 }
 

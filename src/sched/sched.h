@@ -31,6 +31,7 @@
 
 struct sched_job {
 	const char *id;           /* copied */
+	uint64_t number;          /* in the event log; 0: none */
 	struct amounts demand;    /* RES_MANAGE: estimate of M_i; others 0 where not declared */
 	bool declared[RES_COUNT]; /* RES_MANAGE is always taken as declared */
 	int64_t priority;
@@ -126,6 +127,30 @@ struct err *sched_move(struct sched *s, const char *id, enum sched_where where, 
 
 /** sched_place() - its own place in the queue, 1 and up; 0: it stands where the policy says */
 int64_t sched_place(const struct sched *s, const char *id);
+/* ---- what it was told, and decided ---- */
+
+struct record; /* sched/record.h */
+
+#define SCHED_NO_TIME INT64_MIN
+
+/**
+ * sched_watch() - from now on @fn is told of whatever decides, and of each decision
+ *
+ * Given to another scheduler in this order it decides the same.  What cannot change a decision
+ * is left out: passes with nobody waiting, and what others hold (host, charges) until a pass.
+ * @fn: @id: of the job, NULL: none; @at_ns: the time that was given, SCHED_NO_TIME: none
+ *      A job that leaves is E when it held something, W when it waited.
+ */
+void sched_watch(struct sched *s,
+		 void (*fn)(void *arg, const struct record *r, const char *id, int64_t at_ns),
+		 void *arg);
+
+/**
+ * sched_tell_all() - tell @fn all that there is, as if it had just been told
+ *
+ * Only the places of users in the circle of order `rr` cannot be told.
+ */
+void sched_tell_all(struct sched *s, int64_t now_ns);
 
 /* ---- decisions ---- */
 
