@@ -27,7 +27,7 @@
 #define MARK_EVERY (INT64_C(64) << 10)
 #define TAIL       (4 * MARK_EVERY)
 #define HEADER_MAX 64
-#define RETRY_NS   (INT64_C(10) * 1000000000)
+#define RETRY_NS   (INT64_C(2) * 1000000000)
 
 struct eventlog {
 	char *path;
