@@ -26,12 +26,8 @@
  *	ticket.c     completions and waits         streams.c  attach, resize
  *	exec.c       jobs.c images.c volumes.c kernels.c files.c events.c
  *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
-<<<<<<< HEAD
- *	resources.c  accounting.c  measure.c  recovery.c  crash.c  quota.c  health.c
-=======
  *	eventlog.c   what sched was told and decided, as a file
- *	resources.c  measure.c  recovery.c  crash.c  quota.c  health.c
->>>>>>> c9ae115 (The event log: all that the scheduler is told and decides, appended to ROOT/events.log)
+ *	resources.c  accounting.c  measure.c  recovery.c  crash.c  quota.c  health.c
  *	catalog.c    what a lost store is made of again
  */
 
