@@ -37,7 +37,8 @@ def policy(d):
 
 
 def test_nobody_is_surprised_by_the_defaults(full):
-    assert policy(full) == {'allocate': 'fcfs/easy', 'max_wait_ns': 600 * 10**9, 'aging_ns': 0, 'estimate': 'learned'}
+    assert policy(full) == {'allocate': 'fcfs/easy', 'max_wait_ns': 600 * 10**9, 'aging_ns': 0, 'estimate': 'learned',
+                            'schedule': 'fair', 'quantum_ns': 50_000_000}
 
 
 def test_the_order_is_changed_live_and_kept(full):

@@ -56,6 +56,7 @@ static json_t *instance_document(const struct instance_view *v)
 	jx_set_str(j, "image", v->image_name ? v->image_name : s->image ? s->image : "");
 	jx_set_str(j, "state", shown_state(v));
 	jx_set_str(j, "status", status.buf);
+	json_object_set_new(j, "sliced", json_boolean(v->is_sliced));
 	jx_set_str(j, "reason", v->queue_reason);
 	json_object_set_new(j, "demand",
 			    json_pack("{s:I, s:I, s:I}", "cpu_milli",

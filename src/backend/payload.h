@@ -100,6 +100,12 @@ struct payload_ops {
 	struct err *(*freeze)(struct payload *p, bool on);
 
 	/**
+	 * unslice() - let its cgroup run, which the daemon's time slicing may have frozen; not
+	 * called while freeze() holds it.  Optional
+	 */
+	void (*unslice)(struct payload *p);
+
+	/**
 	 * query() - backend-specific question with a short text answer ("stats", "guest-info",
 	 * "qmp:..."); optional
 	 */

@@ -7,7 +7,8 @@
 
 #include "util/mem.h"
 
-#define PERIOD_US 100000
+#define PERIOD_US      100000
+#define PRIORITY_STEPS 20
 
 /* ---- from a spec ---- */
 
@@ -48,6 +49,19 @@ static json_t *memory_json(const struct spec *s)
 	return m;
 }
 
+int64_t resources_cpu_shares(const struct spec *s)
+{
+	int64_t shares = 1024, p = s->priority;
+
+	if (s->cpu_shares || !p)
+		return s->cpu_shares;
+	for (int n = 0; n < PRIORITY_STEPS && n < p; n++)
+		shares = shares * 5 / 4;
+	for (int n = 0; n < PRIORITY_STEPS && n < -p; n++)
+		shares = shares * 4 / 5;
+	return shares;
+}
+
 static json_t *cpu_json(const struct spec *s)
 {
 	int64_t period = s->cpu_period_us, quota = s->cpu_quota_us;
@@ -57,7 +71,7 @@ static json_t *cpu_json(const struct spec *s)
 		period = PERIOD_US;
 		quota = s->cpu_milli * PERIOD_US / 1000;
 	}
-	set_int(&c, "shares", s->cpu_shares);
+	set_int(&c, "shares", resources_cpu_shares(s));
 	set_int(&c, "quota", quota);
 	set_int(&c, "period", period);
 	if ((s->cpuset_cpus && *s->cpuset_cpus) || (s->cpuset_mems && *s->cpuset_mems))

@@ -21,6 +21,13 @@
  */
 struct err *resources_from_spec(const struct spec *s, json_t **ret) MUST_USE;
 
+/**
+ * resources_cpu_shares() - weight against others, in the kernel's unit (1024 is the usual one)
+ * As said; else by priority: each step, up to 20, is worth a quarter more, or a fifth less.
+ * Return: 0 when neither is said.  Pure.
+ */
+int64_t resources_cpu_shares(const struct spec *s);
+
 struct resources {
 	struct cgroup_limits l; /* what cgroup_create() and cgroup_set() take */
 	struct cgroup_device *devices;

@@ -41,6 +41,25 @@ static void limits_survive_the_way_through_the_document(void **state)
 	resources_done(&c);
 }
 
+static void a_priority_is_a_weight_unless_one_is_said(void **state)
+{
+	static const struct {
+		int64_t priority, said, shares;
+	} cases[] = {
+		{ 0, 0, 0 },           { 1, 0, 1280 }, { -1, 0, 819 },     { 20, 0, 88772 },
+		{ 1000000, 0, 88772 }, { -20, 0, 9 },  { -1000000, 0, 9 }, { 5, 300, 300 },
+	};
+
+	(void)state;
+	for (size_t n = 0; n < ARRAY_SIZE(cases); n++) {
+		OWN(spec) struct spec *s = spec_new();
+
+		s->priority = cases[n].priority;
+		s->cpu_shares = cases[n].said;
+		assert_int_equal(resources_cpu_shares(s), cases[n].shares);
+	}
+}
+
 static void device_rules_that_make_no_sense_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -64,6 +83,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits_survive_the_way_through_the_document),
+		cmocka_unit_test(a_priority_is_a_weight_unless_one_is_said),
 		cmocka_unit_test(device_rules_that_make_no_sense_are_refused),
 	};
 

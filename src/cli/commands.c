@@ -178,6 +178,9 @@ static const struct opt policy_rows[] = {
 	  "Order priority: waiting so long is worth one step; 0: nothing", "aging_ns" },
 	{ "estimate", 0, OPT_TEXT, "SOURCE", "Expected run times that count", "estimate",
 	  .choices = "learned given last-two" },
+	{ "schedule", 0, OPT_TEXT, "POLICY", "Who runs now, when not all fit the cpus", "schedule",
+	  .choices = "fcfs rr priority srtf mlfq fair" },
+	{ "quantum", 0, OPT_DURATION, "TIME", "Time slice: 1ms to 1h (50ms)", "quantum_ns" },
 };
 static const struct opt_table policy_options = OPT_TABLE(policy_rows);
 
@@ -380,7 +383,7 @@ static const struct command commands[] = {
 	  .tables = { &csv_format_options }, .run = cmd_resources,
 	  .details = "The columns add up: R_free = R_total - host - the sum of R_i, and\n"
 		     "M_free = M_total - M_0 - the sum of M_i. json and csv have exact amounts." },
-	{ "policy", "COMMAND", "Who is admitted next", HOST, .subs = policy_subs,
+	{ "policy", "COMMAND", "Who is admitted next, who runs now", HOST, .subs = policy_subs,
 	  .n_subs = ARRAY_SIZE(policy_subs) },
 	{ "accounting", "", "Times of each start, and their sums", HOST,
 	  .tables = { &accounting_options, &csv_format_options }, .run = cmd_accounting,

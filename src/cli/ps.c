@@ -16,6 +16,8 @@ static char *state_text(const json_t *i)
 
 	if (reason && *reason)
 		return xasprintf("%s (%s)", state, reason);
+	if (jx_bool(i, "sliced", false) && !strcmp(state, "running"))
+		return xstrdup("running (sliced)");
 	if (!strcmp(state, "exited"))
 		return xasprintf("exited (%d)", (int)jx_int(i, "exit_code", 0));
 	return xstrdup(state);

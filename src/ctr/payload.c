@@ -660,6 +660,12 @@ static struct err *ctr_freeze(struct payload *p, bool on)
 	return cgroup_freeze(p->cgroup, on);
 }
 
+static void ctr_unslice(struct payload *p)
+{
+	if (p->cgroup)
+		err_free(cgroup_freeze_ask(p->cgroup, false));
+}
+
 const struct payload_ops ctr_payload_ops = {
 	.name = "container",
 	.start = ctr_start,
@@ -667,6 +673,7 @@ const struct payload_ops ctr_payload_ops = {
 	.signal = ctr_signal,
 	.resize = ctr_resize,
 	.freeze = ctr_freeze,
+	.unslice = ctr_unslice,
 	.free = payload_free,
 	.undo = ctr_undo,
 };

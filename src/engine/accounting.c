@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
@@ -40,6 +41,7 @@ static struct account account_now(const struct instance *i, int64_t now)
 
 	if (i->paused_at_ns && !a.finish_ns && now > i->paused_at_ns)
 		a.paused_ns += now - i->paused_at_ns;
+	a.sliced_ns += slicing_waited_ns(i);
 	if (a.admission_ns || a.start_ns) {
 		a.cpu_milli = held(i, &job, RES_CPU);
 		a.memory_bytes = held(i, &job, RES_MEMORY);

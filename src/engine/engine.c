@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "sys/cgroup.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -159,6 +160,7 @@ static void round_of_turn(struct engine *e)
 {
 	struct err *err;
 
+	slicing_turn(e); /* first: its delays are felt */
 	if (e->queue_dirty)
 		queue_pass(e);
 	err = engine_commit(e);
@@ -181,11 +183,12 @@ static void engine_turn(void *arg)
 	struct engine *e = arg;
 
 	if (!e->is_dirty && !e->queue_dirty && TAILQ_EMPTY(&e->outbox) && TAILQ_EMPTY(&e->grave) &&
-	    TAILQ_EMPTY(&e->bye))
+	    TAILQ_EMPTY(&e->bye) && !slicing_is_due(e))
 		return;
 	do
 		round_of_turn(e);
-	while (outbox_flush(e) || (e->is_dirty && !e->commit_fails) || e->queue_dirty);
+	while (outbox_flush(e) || (e->is_dirty && !e->commit_fails) || e->queue_dirty ||
+	       slicing_is_due(e));
 	eventlog_flush(e);
 	free_buried(e);
 }
@@ -216,6 +219,7 @@ static void config_copy(struct engine_config *to, const struct engine_config *fr
 	to->registry_certs = xstrdup(from->registry_certs);
 	to->registry_insecure = xstrdup(from->registry_insecure);
 	to->registry_mirror = xstrdup(from->registry_mirror);
+	to->schedule = xstrdup(from->schedule);
 }
 
 static void free_text(const char *text)
@@ -241,6 +245,7 @@ static void config_done(struct engine_config *c)
 	free_text(c->registry_certs);
 	free_text(c->registry_insecure);
 	free_text(c->registry_mirror);
+	free_text(c->schedule);
 }
 
 static const char *const folders[] = {
@@ -300,6 +305,7 @@ static struct err *engine_start_up(struct engine *e)
 	TRY(images_load(e));
 	eventlog_open(e);
 	queue_init(e);
+	TRY(slicing_new(e));
 	TRY(policy_init(e));
 	TRY_MSG(recover_all(e), "recovery");
 	measure_start(e);
@@ -362,6 +368,7 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	loop_on_turn(e->loop, NULL, NULL);
+	slicing_free(e);
 	if (e->store) {
 		err_free(engine_commit(e));
 		end_filevms(e);

@@ -56,6 +56,8 @@ struct engine_config {
 	int64_t reserve_memory_bytes;  /* S for memory without M_total; -1: max(256 MiB, T/32) */
 	int64_t manage_memory_bytes;   /* M_total; 0: T/16 within 128 MiB and 4 GiB */
 	int64_t overcommit_cpu_milli;  /* a for cpu in thousandths; 4000 */
+	const char *schedule;          /* "rr"; NULL: as set before, or "fair" */
+	int64_t quantum_ns;            /* its time slice; 0: as set before, or 50 ms */
 	bool queue_wait_default;       /* label hostel.queue=wait for everyone */
 	int64_t hold_timeout_ns;       /* Docker start without a client; 10 s */
 	const char *allocate;          /* "sjf/easy"; NULL: as set before, or "easy" */
@@ -100,6 +102,7 @@ struct instance_view {
 	const struct spec *spec;
 	enum inst_state state;
 	bool is_paused; /* frozen by the user */
+	bool is_sliced; /* frozen until its next turn; it shows as running */
 	bool ever_ran;
 	enum health_state health;
 	int health_streak;        /* failed checks in a row */
@@ -412,7 +415,7 @@ json_t *engine_policy(const struct engine *e);
 /**
  * engine_policy_set() - change some of them, live and for later starts
  * @change: allocate ("sjf/easy"), max_wait_ns, aging_ns (0: none), estimate (learned, given,
- *          last-two); absent members stay
+ *          last-two), schedule ("rr"), quantum_ns; absent members stay
  * Return: NULL, or ERR_INVALID and nothing is changed.
  */
 struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;

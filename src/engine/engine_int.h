@@ -28,6 +28,7 @@
  *	filevm.c     a stopped VM's disk, in a VM of its own for the length of a job
  *	eventlog.c   what sched was told and decided, as a file
  *	resources.c  accounting.c  measure.c  recovery.c  crash.c  quota.c  health.c
+ *	slicing.c    which of those that run are frozen now
  *	catalog.c    what a lost store is made of again
  */
 
@@ -214,7 +215,7 @@ struct instance {
 	bool start_wanted;     /* go on with it as soon as the old shim is gone */
 	char *reason;          /* why it waits; NULL: it does not */
 	const char *preparing; /* what a worker makes for it now; static */
-	int64_t paused_at_ns, sliced_at_ns;
+	int64_t paused_at_ns;
 	int64_t ended_boot_ns;
 	struct shim_conn *conn;
 	struct health *health;   /* while it runs; NULL: nothing is checked */
@@ -224,6 +225,7 @@ struct instance {
 	int lock_fd; /* -1; held between claim and spawn */
 	struct loop_timer *stop_timer, *backoff_timer, *lock_timer, *notice_timer;
 	int lock_tries;
+	struct slicing_member *slicing; /* its place in the line; NULL: none */
 	struct filevm *filevm; /* boots, runs or ends for its files; it does not run itself then */
 	struct engine_job *prep;
 	enum prep_kind prep_kind; /* what @prep makes */
@@ -304,6 +306,8 @@ struct policy {
 	char *allocate;                /* in full: "fcfs/easy" */
 	int64_t max_wait_ns, aging_ns; /* 0: none */
 	enum estimate_mode estimate;
+	char *schedule; /* who of those that run is frozen */
+	int64_t quantum_ns;
 };
 void policy_done(struct policy *p);
 static inline void own_policy_release(struct policy *p)
@@ -365,6 +369,7 @@ struct engine {
 	char *kvm_reason; /* NULL: not probed yet */
 	bool has_kvm;
 	bool has_projects; /* root keeps to limits of projects */
+	struct slicing *slicing;
 	struct tsc_sample tsc_start;
 	int64_t tsc_khz; /* of the host; 0: not known yet */
 	char *boot_id;
@@ -728,6 +733,8 @@ struct err *execs_write(struct engine *e) MUST_USE;
 /** execs_drop() - its run is over; execs_free() - the daemon ends, they go on */
 void execs_drop(struct instance *i);
 void execs_free(struct instance *i);
+/** execs_need() - does an exec in it run, or is about to? */
+bool execs_need(const struct instance *i);
 void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_exec_event *ev,
 		const char *text);
 

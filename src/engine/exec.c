@@ -7,6 +7,7 @@
 
 #include "engine/engine_int.h"
 #include "engine/keys.h"
+#include "engine/slicing.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -247,6 +248,16 @@ struct err *engine_exec_create(struct engine *e, struct instance *i,
 	return NULL;
 }
 
+bool execs_need(const struct instance *i)
+{
+	struct exec *x;
+
+	TAILQ_FOREACH(x, &i->e->execs, link)
+	if (x->i == i && (x->is_running || x->ticket))
+		return true;
+	return false;
+}
+
 /* ---- start ---- */
 
 static struct err *process_file(struct exec *x, int *ret_fd)
@@ -318,6 +329,7 @@ struct err *engine_exec_start(struct engine *e, const char *exec_id, const struc
 	exec_touch(x);
 	instance_commit(x->i, CRASH_EXEC);
 	x->ticket = ticket_new(e, NULL, TICKET_OTHER, done);
+	slicing_look(x->i);
 	shim_conn_exec(
 	    x->i->conn, &request, TAKE_FD(file),
 	    &(struct shim_client) { TAKE_FD(client), a ? a->pre : NULL, a ? a->pre_len : 0 },
@@ -366,6 +378,7 @@ void exec_event(struct instance *i, enum shim_msg_type type, const struct shim_e
 		crash_point(i->e, CRASH_EXEC_EXITED);
 		exec_ended(x, ev->code);
 	}
+	slicing_look(i);
 	if (!x->is_check || !x->has_ended)
 		return;
 	health_exec_ended(i, x->id, x->code, type == SHIM_EXEC_FAILED ? text : NULL);

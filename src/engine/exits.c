@@ -7,6 +7,7 @@
 
 #include "engine/engine_int.h"
 #include "engine/restart.h"
+#include "engine/slicing.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -18,6 +19,7 @@ static void account_close(struct instance *i)
 	OWN(json) json_t *doc = NULL;
 	int64_t seq;
 
+	slicing_leave(i, false);
 	if (i->paused_at_ns) {
 		i->account.paused_ns += i->finished_ns - i->paused_at_ns;
 		i->paused_at_ns = 0;
@@ -144,6 +146,7 @@ static void emit_end(struct instance *i)
 static void reset_run(struct instance *i)
 {
 	i->pid = 0;
+	slicing_leave(i, false);
 	i->freeze.reasons = 0;
 	i->is_started_sent = false;
 	i->stop_signum = 0;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "sys/sock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -153,8 +154,14 @@ static struct err *vm_files(struct engine *e, struct instance *i, json_t *job,
 		own_fd_release(&(int) { io->data_fd });
 		return err;
 	}
-	if (instance_is_alive(i))
-		return files_ask_vm(e, i->conn, job, io, done);
+	if (instance_is_alive(i)) {
+		struct engine_done held = slicing_hold(i, done);
+
+		err = files_ask_vm(e, i->conn, job, io, held);
+		if (err)
+			slicing_unhold(held);
+		return err;
+	}
 	filevm_job(i, job, io, done);
 	return NULL;
 }

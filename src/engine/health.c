@@ -162,7 +162,8 @@ static void begin(struct health *h)
 {
 	OWN(err) struct err *err = NULL;
 
-	if (h->i->freeze.reasons || h->i->state != INST_RUNNING || !h->i->conn) {
+	if ((h->i->freeze.reasons & ~(1U << FREEZE_SLICE)) || h->i->state != INST_RUNNING ||
+	    !h->i->conn) {
 		arm(h);
 		return;
 	}

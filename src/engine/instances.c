@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "json/fields.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -265,6 +266,7 @@ struct instance_view instance_view(const struct instance *i)
 		.spec = i->spec,
 		.state = i->state,
 		.is_paused = i->freeze.reasons & (1U << FREEZE_USER),
+		.is_sliced = slicing_is_sliced(i),
 		.ever_ran = i->ever_ran,
 		.is_restarting = i->not_before_ns != 0,
 		.pid = i->pid,
@@ -483,7 +485,7 @@ static struct err *read_run(struct instance *i, const json_t *run)
 	TRY(json_read_fields(run_fields, ARRAY_SIZE(run_fields), run, i));
 	i->state = state_parse(jx_str(run, "state", "created"));
 	i->pid = (pid_t)jx_int(run, "pid", 0);
-	i->freeze.reasons = (unsigned)jx_int(run, "frozen", 0);
+	i->freeze.reasons = (unsigned)jx_int(run, "frozen", 0) & ~(1U << FREEZE_SLICE);
 	if (json_object_get(run, "address"))
 		read_old_end(i, run);
 	else

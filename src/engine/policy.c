@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "json/fields.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -26,6 +27,8 @@ static const struct json_field fields[] = {
 	JSON_RANGE(struct policy, "max_wait_ns", JF_I64, max_wait_ns, 0, INT64_MAX),
 	JSON_RANGE(struct policy, "aging_ns", JF_I64, aging_ns, 0, INT64_MAX),
 	JSON_ENUM(struct policy, "estimate", estimate, estimate_names),
+	JSON_FIELD(struct policy, "schedule", JF_STR, schedule),
+	JSON_RANGE(struct policy, "quantum_ns", JF_I64, quantum_ns, 0, INT64_MAX),
 };
 
 void policy_done(struct policy *p)
@@ -46,13 +49,20 @@ static struct err *change_policy(struct engine *e, const json_t *change)
 {
 	OWN(json) json_t *before = policy_json(&e->policy);
 	OWN(policy) struct policy p = { 0 };
+	struct err *err;
 	const char *unknown = json_unknown_field(fields, ARRAY_SIZE(fields), change);
 
 	if (unknown)
 		return err_new(ERR_INVALID, "a policy has no \"%.64s\"", unknown);
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), before, &p));
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), change, &p));
-	TRY_MSG(sched_policy_set(e->sched, p.allocate), "allocate");
+	TRY_MSG(slicing_configure(e, p.schedule, p.quantum_ns), "schedule");
+	err = sched_policy_set(e->sched, p.allocate);
+	if (err) {
+		err_free(slicing_configure(e, e->policy.schedule, e->policy.quantum_ns));
+		TRY_MSG(err, "allocate");
+	}
+	p.quantum_ns = slicing_quantum_ns(e);
 	str_set(&p.allocate, sched_policy(e->sched)); /* in full */
 	sched_max_wait(e->sched, p.max_wait_ns);
 	sched_aging(e->sched, p.aging_ns);
@@ -79,7 +89,7 @@ struct err *engine_policy_set(struct engine *e, const json_t *change)
 	if (!json_is_object(change))
 		return err_new(ERR_INVALID, "expected an object");
 	TRY(change_policy(e, change));
-	log_info("policy: %s", e->policy.allocate);
+	log_info("policy: %s, %s", e->policy.allocate, e->policy.schedule);
 	return keep(e);
 }
 
@@ -105,11 +115,16 @@ struct err *policy_init(struct engine *e)
 
 	e->policy = (struct policy) { .allocate = xstrdup("easy"),
 				      .max_wait_ns = MAX_WAIT,
-				      .estimate = ESTIMATE_LEARNED };
+				      .estimate = ESTIMATE_LEARNED,
+				      .schedule = xstrdup("fair") };
 	TRY(change_policy(e, said)); /* nothing: the defaults */
 	take_stored(e);
 	if (e->c.allocate)
 		jx_set_str(said, "allocate", e->c.allocate);
+	if (e->c.schedule)
+		jx_set_str(said, "schedule", e->c.schedule);
+	if (e->c.quantum_ns)
+		json_object_set_new(said, "quantum_ns", json_integer(e->c.quantum_ns));
 	if (e->c.max_wait_ns >= 0)
 		json_object_set_new(said, "max_wait_ns", json_integer(e->c.max_wait_ns));
 	return change_policy(e, said);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "net/plan.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -371,6 +372,10 @@ static void hello_running(struct instance *i, const struct shim_hello *h)
 		inst_freeze_set(&i->freeze, FREEZE_USER, h->is_frozen);
 	if (h->is_frozen && !i->paused_at_ns)
 		i->paused_at_ns = clock_wall_ns();
+	if (!h->is_frozen || spec_is_vm(i->spec)) /* else it is its user's switch */
+		slicing_thaw(i);
+	if (!h->is_frozen)
+		slicing_enter(i, false);
 	if (i->is_removing)
 		err_free(engine_kill(i->e, i, "KILL"));
 	else if (i->state == INST_STOPPING && !is_news)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
@@ -141,5 +142,6 @@ json_t *engine_resources(struct engine *e)
 	json_object_set_new(j, "holders", holders_json(e, &host));
 	json_object_set_new(j, "sources", sources_json(e));
 	jx_set_str(j, "policy", sched_policy(e->sched));
+	json_object_set_new(j, "schedule", slicing_json(e));
 	return j;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "shim/record.h"
 #include "sys/sock.h"
 #include "sys/spawn.h"
@@ -406,6 +407,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	update_started(i);
 	instance_emit(i, "start", NULL);
 	health_start(i);
+	slicing_enter(i, false);
 	if (i->restart_event)
 		instance_emit(i, "restart", NULL);
 	i->restart_event = false;

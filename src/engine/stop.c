@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -86,9 +87,10 @@ static void emit_kill(struct instance *i, int signum)
 /* A paused one gets its signal when it is thawed; nobody waits for that. */
 static void thaw_to_die(struct instance *i)
 {
-	if (!i->freeze.reasons)
+	slicing_nudge(i, SLICING_END_NS);
+	if (!(i->freeze.reasons & (1U << FREEZE_USER)))
 		return;
-	i->freeze.reasons = 0;
+	inst_freeze_set(&i->freeze, FREEZE_USER, false);
 	if (i->conn)
 		shim_conn_freeze(i->conn, false, (struct shim_done) { NULL, NULL });
 	instance_touch(i);
@@ -97,6 +99,7 @@ static void thaw_to_die(struct instance *i)
 static void send_signal(struct instance *i, int signum)
 {
 	emit_kill(i, signum);
+	slicing_nudge(i, signum == stop_signal(i) ? SLICING_END_NS : SLICING_NUDGE_NS);
 	if (i->conn)
 		shim_conn_signal(i->conn, NULL, signum, (struct shim_done) { NULL, NULL });
 }
@@ -258,7 +261,7 @@ struct freezing {
 	struct instance *i;
 	struct engine *e;
 	struct engine_done done;
-	bool on;
+	bool on, is_held;
 	char id[65];
 };
 
@@ -274,12 +277,25 @@ static void account_pause(struct instance *i, bool on)
 	}
 }
 
+/* What its user paused, does not; what he unpaused comes back frozen: it waits for its turn. */
+static void stand_in_line(struct instance *i, const struct freezing *f, bool has_failed)
+{
+	bool is_paused = f->on != has_failed;
+
+	if (has_failed && (f->on || f->is_held) && (spec_is_vm(i->spec) || !is_paused))
+		slicing_thaw(i);
+	if (!is_paused)
+		slicing_enter(i, f->is_held);
+}
+
 static void on_frozen(void *arg, struct err *err, const char *text)
 {
 	struct freezing *f = arg;
 	struct instance *i = instance_by_id(f->e, f->id);
 
 	crash_point(f->e, CRASH_PAUSED);
+	if (i && instance_is_alive(i))
+		stand_in_line(i, f, err != NULL);
 	if (!err && i && i->state == INST_RUNNING) {
 		inst_freeze_set(&i->freeze, FREEZE_USER, f->on);
 		account_pause(i, f->on);
@@ -288,6 +304,23 @@ static void on_frozen(void *arg, struct err *err, const char *text)
 	}
 	engine_finish(f->e, f->done, err, NULL);
 	free(f);
+}
+
+/*
+ * Who unpauses under time slicing waits for a turn.  A VM's switches are two: the freezer's is
+ * turned on before QEMU lets the guest run.  A container's is handed over.
+ */
+static void ask_shim(struct instance *i, struct freezing *f)
+{
+	struct shim_done done = { on_frozen, f };
+
+	if (f->is_held && !spec_is_vm(i->spec)) {
+		shim_conn_release(i->conn, done);
+		return;
+	}
+	if (f->is_held)
+		slicing_hold_frozen(i);
+	shim_conn_freeze(i->conn, f->on, done);
 }
 
 struct err *engine_pause(struct engine *e, struct instance *i, bool on, struct engine_done done)
@@ -304,6 +337,9 @@ struct err *engine_pause(struct engine *e, struct instance *i, bool on, struct e
 	f = xnew(struct freezing);
 	*f = (struct freezing) { .e = e, .done = done, .on = on };
 	memcpy(f->id, i->id, sizeof(f->id));
-	shim_conn_freeze(i->conn, on, (struct shim_done) { on_frozen, f });
+	f->is_held = !on && slicing_is_on(i);
+	if (on)
+		slicing_leave(i, spec_is_vm(i->spec));
+	ask_shim(i, f);
 	return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "backend/resources.h"
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "json/fields.h"
 #include "net/net.h"
 #include "sys/cgroup.h"
@@ -238,6 +239,7 @@ struct err *engine_update(struct engine *e, struct instance *i, const json_t *up
 	spec_free(old);
 	job = queue_job(i);
 	sched_resize(e->sched, i->id, &job);
+	slicing_changed(i);
 	i->is_updated |= i->state == INST_STARTING;
 	i->spec_dirty = true;
 	instance_touch(i);

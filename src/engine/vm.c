@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "sys/cgroup.h"
 #include "util/mem.h"
 
@@ -257,7 +258,7 @@ struct err *vm_top(struct instance *i, struct engine_done done)
 	if (!i->conn)
 		return err_new(ERR_STATE, "container %s is not running", i->id);
 	t = xnew(struct top);
-	*t = (struct top) { i->e, done };
+	*t = (struct top) { i->e, slicing_hold(i, done) };
 	shim_conn_query(i->conn, "top", (struct shim_done) { on_top, t });
 	return NULL;
 }

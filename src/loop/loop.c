@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/loop.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -33,6 +35,13 @@ struct loop_child {
 	struct loop_watch *watch;
 	int pidfd;
 	void (*fn)(void *arg, int code);
+	void *arg;
+};
+
+struct loop_alarm {
+	struct loop_watch *watch;
+	int fd;
+	void (*fn)(void *arg);
 	void *arg;
 };
 
@@ -213,6 +222,56 @@ void loop_timer_free(struct loop_timer *t)
 {
 	if (t)
 		uv_close((uv_handle_t *)&t->uv, free_handle);
+}
+
+static void on_alarm(void *arg, int events)
+{
+	struct loop_alarm *a = arg;
+	uint64_t times;
+
+	(void)events;
+	if (read(a->fd, &times, sizeof(times)) == (ssize_t)sizeof(times)) /* else it was moved */
+		a->fn(a->arg);
+}
+
+struct err *loop_alarm_new(struct loop *l, void (*fn)(void *arg), void *arg,
+			   struct loop_alarm **ret)
+{
+	struct loop_alarm *a = xnew(struct loop_alarm);
+	struct err *e = NULL;
+
+	a->fn = fn;
+	a->arg = arg;
+	a->fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (a->fd < 0)
+		e = err_sys(errno, "timerfd");
+	else
+		e = loop_watch_new(l, a->fd, LOOP_READ, on_alarm, a, &a->watch);
+	if (e) {
+		loop_alarm_free(a);
+		return e;
+	}
+	*ret = a;
+	return NULL;
+}
+
+void loop_alarm_at(struct loop_alarm *a, int64_t boot_ns)
+{
+	const struct itimerspec at = { .it_value = { .tv_sec = boot_ns / 1000000000,
+						     .tv_nsec = boot_ns % 1000000000 } };
+
+	/* Cannot fail for a time that is not negative. */
+	(void)timerfd_settime(a->fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+void loop_alarm_free(struct loop_alarm *a)
+{
+	if (!a)
+		return;
+	loop_watch_free(a->watch);
+	if (a->fd >= 0)
+		close(a->fd);
+	free(a);
 }
 
 static void on_child(void *arg, int events)

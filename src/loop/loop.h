@@ -19,6 +19,7 @@ struct loop_watch;
 struct loop_timer;
 struct loop_child;
 struct loop_signal;
+struct loop_alarm;
 
 enum loop_events {
 	LOOP_READ = 1,
@@ -63,6 +64,17 @@ struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *a
 void loop_timer_start(struct loop_timer *t, int64_t delay_ns);
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);
+
+/** loop_alarm_new() - a stopped alarm: a timer to the precision of the kernel's, for time slices */
+struct err *loop_alarm_new(struct loop *l, void (*fn)(void *arg), void *arg,
+			   struct loop_alarm **ret) MUST_USE;
+
+/**
+ * loop_alarm_at() - fire once at @boot_ns (CLOCK_BOOTTIME), replacing an older time
+ * @boot_ns: past: at the next turn; 0: stop it
+ */
+void loop_alarm_at(struct loop_alarm *a, int64_t boot_ns);
+void loop_alarm_free(struct loop_alarm *a);
 
 /**
  * loop_child_new() - be told when a child (by pidfd) ended

@@ -79,6 +79,44 @@ static void a_timer_fires_once_and_not_early(void **state)
 	loop_free(s.l);
 }
 
+struct alarmed {
+	struct loop *l;
+	int n;
+};
+
+static void on_alarm(void *arg)
+{
+	struct alarmed *a = arg;
+
+	a->n++;
+	loop_stop(a->l);
+}
+
+static void an_alarm_can_be_moved_and_fires_once_not_early(void **state)
+{
+	struct alarmed seen = { 0 };
+	struct loop_alarm *a = NULL;
+	int64_t at = clock_boot_ns() + 3000000;
+
+	(void)state;
+	assert_ok(loop_new(&seen.l));
+	assert_ok(loop_alarm_new(seen.l, on_alarm, &seen, &a));
+	loop_alarm_at(a, at + INT64_C(3600000000000));
+	loop_alarm_at(a, at);
+	loop_run(seen.l);
+	assert_int_equal(seen.n, 1);
+	assert_true(clock_boot_ns() >= at);
+	loop_alarm_at(a, 1); /* long past: at once */
+	loop_run(seen.l);
+	assert_int_equal(seen.n, 2);
+	loop_alarm_at(a, clock_boot_ns() + 1);
+	loop_alarm_at(a, 0);
+	loop_step(seen.l, 0);
+	assert_int_equal(seen.n, 2);
+	loop_alarm_free(a);
+	loop_free(seen.l);
+}
+
 static void an_ended_child_is_reaped_with_its_code(void **state)
 {
 	static const int nothing[] = { -1, -1, -1 };
@@ -106,6 +144,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_watch_may_free_itself_and_the_turn_comes_after_it),
 		cmocka_unit_test(a_timer_fires_once_and_not_early),
+		cmocka_unit_test(an_alarm_can_be_moved_and_fires_once_not_early),
 		cmocka_unit_test(an_ended_child_is_reaped_with_its_code),
 	};
 

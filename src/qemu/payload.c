@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "qemu/payload_int.h"
+#include "sys/cgroup.h"
 #include "sys/sock.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -652,6 +653,12 @@ static struct err *vm_freeze(struct payload *p, bool on)
 	return NULL;
 }
 
+static void vm_unslice(struct payload *p)
+{
+	if (*p->info.cgroup)
+		err_free(cgroup_freeze_ask(p->info.cgroup, false));
+}
+
 struct answer {
 	void (*fn)(void *arg, struct err *e, const char *text);
 	void *arg;
@@ -705,6 +712,7 @@ const struct payload_ops qemu_payload_ops = {
 	.signal = vm_signal,
 	.resize = vm_resize,
 	.freeze = vm_freeze,
+	.unslice = vm_unslice,
 	.query = vm_query,
 	.free = vm_free,
 	.undo = qemu_undo,
@@ -717,6 +725,7 @@ const struct payload_ops machine_payload_ops = {
 	.signal = machine_signal,
 	.resize = vm_resize,
 	.freeze = vm_freeze,
+	.unslice = vm_unslice,
 	.query = vm_query,
 	.free = vm_free,
 	.undo = qemu_undo,

@@ -210,6 +210,14 @@ static struct err *settle(void)
 	return NULL;
 }
 
+static void note_cgroup(const json_t *plan, struct starter_info *info)
+{
+	const char *path = jx_str(host_of(plan), "cgroup", "");
+
+	if (strlen(path) < sizeof(info->cgroup))
+		memcpy(info->cgroup, path, strlen(path));
+}
+
 static struct err *run(const struct starter *s, int *report)
 {
 	char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *const envp[] = { path, NULL };
@@ -230,6 +238,7 @@ static struct err *run(const struct starter *s, int *report)
 		.is_idle = !has_image(plan),
 		.boot_timeout_ms = jx_int(vm, "boot_timeout_ms", 60000),
 	};
+	note_cgroup(plan, &info);
 	TRY(write_start(plan, s->start));
 	TRY(fd_write_all(*report, &info, sizeof(info)));
 	TRY(qemu_disks_make(plan));

@@ -16,7 +16,8 @@
 
 #include "util/err.h"
 
-#define STARTER_TEXT_MAX 512
+#define STARTER_TEXT_MAX   512
+#define STARTER_CGROUP_MAX 256
 
 enum starter_what { STARTER_INFO = 1, STARTER_FAILURE = 2 };
 
@@ -25,6 +26,7 @@ struct starter_info {
 	uint32_t is_agent; /* hostel-guest runs inside */
 	uint32_t is_idle;  /* … and nothing else */
 	int64_t boot_timeout_ms;
+	char cgroup[STARTER_CGROUP_MAX]; /* "": none, or longer than that */
 };
 
 struct starter_failure {

@@ -17,6 +17,11 @@ const char *slice_policies(void)
 	return "fcfs, rr, priority, srtf, mlfq, fair";
 }
 
+const char *slice_policy(const struct slice *s)
+{
+	return s->policy->name;
+}
+
 static const struct slice_policy *policy_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)

@@ -412,6 +412,12 @@ void shim_conn_freeze(struct shim_conn *c, bool on, struct shim_done done)
 	       &(struct shim_msg) { .type = SHIM_FREEZE, .body.freeze.on = on });
 }
 
+void shim_conn_release(struct shim_conn *c, struct shim_done done)
+{
+	submit(c, request_new(c, done),
+	       &(struct shim_msg) { .type = SHIM_FREEZE, .body.freeze.on = SHIM_RELEASE });
+}
+
 void shim_conn_query(struct shim_conn *c, const char *question, struct shim_done done)
 {
 	submit(c, request_new(c, done),

@@ -100,6 +100,9 @@ void shim_conn_resize(struct shim_conn *c, const char *exec_id, uint16_t rows, u
 /** shim_conn_freeze() - stop or let run everything inside */
 void shim_conn_freeze(struct shim_conn *c, bool on, struct shim_done done);
 
+/** shim_conn_release() - what its user froze stays frozen, but not for him: SHIM_RELEASE */
+void shim_conn_release(struct shim_conn *c, struct shim_done done);
+
 /** shim_conn_query() - ask the backend (backend/payload.h), answer as text */
 void shim_conn_query(struct shim_conn *c, const char *question, struct shim_done done);
 

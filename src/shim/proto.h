@@ -19,6 +19,9 @@
  * an older one is closed.  After HELLO come the EXEC_ events that no daemon heard, and the last
  *ones that one was sent: it may have died before it read them.
  *
+ * The daemon may freeze the payload's cgroup itself, for time slicing, and says nothing of it.  A
+ * shim that loses its daemon thaws it, unless the user had it frozen (SHIM_FREEZE).
+ *
  * With --bound nothing outlives the daemon: when its connection is lost, the payload gets SIGTERM
  * (SIGKILL while it starts), and the shim ends after it, within 30 s whatever happens.
  *
@@ -111,8 +114,18 @@ struct shim_resize {
 	uint16_t rows, cols;
 };
 
+enum shim_freeze_how {
+	SHIM_THAW,
+	SHIM_FROZEN,
+	/*
+	 * Its user freezes it no longer, but time slicing does, by the same switch: leave that as
+	 * it is, and thaw it when the daemon goes.  An older shim takes it for SHIM_FROZEN.
+	 */
+	SHIM_RELEASE,
+};
+
 struct shim_freeze {
-	uint32_t on;
+	uint32_t on; /* enum shim_freeze_how */
 };
 
 enum shim_phase { SHIM_IDLE, SHIM_STARTING, SHIM_RUNNING, SHIM_ENDED };
@@ -121,7 +134,7 @@ struct shim_hello {
 	uint32_t phase; /* enum shim_phase */
 	int32_t shim_pid;
 	int32_t payload_pid;
-	uint32_t is_frozen;
+	uint32_t is_frozen; /* by its user */
 	int64_t started_ns; /* wall clock; 0: not yet */
 	int32_t code;       /* ENDED: exit code */
 	uint32_t oom;

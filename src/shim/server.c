@@ -483,8 +483,11 @@ static struct err *do_freeze(struct server *s, const struct shim_msg *m, int *fd
 {
 	(void)fds;
 	TRY(need_payload(s));
-	TRY(s->ops->freeze(s->payload, m->body.freeze.on));
-	s->is_frozen_by_user = m->body.freeze.on;
+	if (m->body.freeze.on == SHIM_RELEASE && !s->is_frozen_by_user)
+		return err_new(ERR_STATE, "it is not frozen");
+	if (m->body.freeze.on != SHIM_RELEASE)
+		TRY(s->ops->freeze(s->payload, m->body.freeze.on));
+	s->is_frozen_by_user = m->body.freeze.on && m->body.freeze.on != SHIM_RELEASE;
 	return NULL;
 }
 
@@ -590,8 +593,8 @@ static void end_with_daemon(struct server *s)
 }
 
 /*
- * What runs goes on without a daemon; what a user froze stays frozen.  What was not
- * started yet waits a little for the next one.
+ * What runs goes on without a daemon; what a user froze stays frozen, what time slicing froze
+ * does not.  What was not started yet waits a little for the next one.
  */
 static void on_lost(void *arg)
 {
@@ -601,6 +604,8 @@ static void on_lost(void *arg)
 		end_with_daemon(s);
 		return;
 	}
+	if (s->phase == SHIM_RUNNING && !s->is_frozen_by_user && s->ops->unslice)
+		s->ops->unslice(s->payload);
 	if (s->phase == SHIM_IDLE)
 		wait_at_most(s, FIRST_DAEMON_NS);
 	if (s->phase == SHIM_ENDED)

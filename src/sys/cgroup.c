@@ -338,14 +338,25 @@ static bool is_frozen(const char *core, const char *path)
 	       cgroup_key(text, "frozen", &v) && v;
 }
 
-struct err *cgroup_freeze(const char *path, bool on)
+bool cgroup_is_frozen(const char *path)
+{
+	return is_frozen(core_name(), path);
+}
+
+struct err *cgroup_freeze_ask(const char *path, bool on)
 {
 	const char *core = core_name();
 
 	if (!strcmp(core, "freezer"))
-		TRY(cgroup_put(core, path, "freezer.state", on ? "FROZEN" : "THAWED"));
-	else
-		TRY(cgroup_put(core, path, "cgroup.freeze", on ? "1" : "0"));
+		return cgroup_put(core, path, "freezer.state", on ? "FROZEN" : "THAWED");
+	return cgroup_put(core, path, "cgroup.freeze", on ? "1" : "0");
+}
+
+struct err *cgroup_freeze(const char *path, bool on)
+{
+	const char *core = core_name();
+
+	TRY(cgroup_freeze_ask(path, on));
 	for (int i = 0; i < 50 && is_frozen(core, path) != on; i++)
 		sleep_ms(2);
 	return NULL;

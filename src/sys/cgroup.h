@@ -118,6 +118,15 @@ size_t cgroup_pids(const char *path, pid_t *pids, size_t max);
 struct err *cgroup_freeze(const char *path, bool on) MUST_USE;
 
 /**
+ * cgroup_freeze_ask() - the same without waiting; cgroup_is_frozen() says when it is so
+ * Repeating it does no harm.
+ */
+struct err *cgroup_freeze_ask(const char *path, bool on) MUST_USE;
+
+/** cgroup_is_frozen() - has all in the group stopped? false too when there is no such group */
+bool cgroup_is_frozen(const char *path);
+
+/**
  * cgroup_kill() - send SIGKILL to all in the group (frozen or not) and in groups below it, and
  * wait for their end
  * @timeout_ms: how long to wait; 0: do not

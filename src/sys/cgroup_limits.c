@@ -95,6 +95,14 @@ static struct err *put_v1_cpu(const char *path, const struct cgroup_limits *l)
 	return NULL;
 }
 
+/* 1024, the usual one of v1, is v2's usual 100, so that those who say nothing count as much. */
+static int64_t v2_weight(int64_t shares)
+{
+	int64_t w = shares * 100 / 1024;
+
+	return w < 1 ? 1 : w > 10000 ? 10000 : w;
+}
+
 static struct err *put_v2_cpu(const char *path, const struct cgroup_limits *l)
 {
 	int64_t period = l->cpu_period_us > 0 ? l->cpu_period_us : 100000;
@@ -103,10 +111,8 @@ static struct err *put_v2_cpu(const char *path, const struct cgroup_limits *l)
 		TRY(cgroup_put("", path, "cpu.max", "%ld %ld", l->cpu_quota_us, period));
 	if (l->cpu_quota_us < 0)
 		TRY(cgroup_put("", path, "cpu.max", "max %ld", period));
-	/* Docker's 2 to 262144 shares on 1 to 10000. */
 	if (l->cpu_shares > 1)
-		TRY(cgroup_put("", path, "cpu.weight", "%ld",
-			       1 + (l->cpu_shares - 2) * 9999 / 262142));
+		TRY(cgroup_put("", path, "cpu.weight", "%ld", v2_weight(l->cpu_shares)));
 	return NULL;
 }
 

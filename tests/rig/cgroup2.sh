@@ -22,7 +22,7 @@ t_limits_are_written() {
 	[ ! -e $g/memory.swap.max ] || is memory.swap.max $((32 << 20)) "$(cat $g/memory.swap.max)"
 	is memory.low $((32 << 20)) "$(cat $g/memory.low)"
 	is cpu.max '50000 100000' "$(cat $g/cpu.max)"
-	is cpu.weight 79 "$(cat $g/cpu.weight)"
+	is cpu.weight 200 "$(cat $g/cpu.weight)"
 	is pids.max 20 "$(cat $g/pids.max)"
 	is cpuset.cpus 1 "$(cat $g/cpuset.cpus)"
 	is cpuset.mems 0 "$(cat $g/cpuset.mems)"
