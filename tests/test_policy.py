@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies of allocation on a real hosteld: which of the waiting instances is admitted next, and how that is changed."""
+import os, subprocess, time
+
 import pytest
 
 from test_recovery import wait_for
@@ -125,3 +127,131 @@ def test_nothing_passes_who_waited_long_enough(full):
     d.ok('policy', 'set', '--max-wait', '1h')
     d.ok('rm', '-f', 'big')
     wait_for(lambda: 'small' in running(d))
+
+
+# ---- what is said about a run beforehand ----
+
+def test_an_expected_time_is_learned_and_says_where_it_comes_from(full):
+    d = full
+    nap = ('sleep', '0.4')
+    for name in ('nap1', 'nap2', 'nap3'):
+        d.ok('run', '--name', name, 'busybox', *nap)
+    submit(d, 'nap', '-m', '500m', command=nap)
+    submit(d, 'given', '-m', '500m', '--expect', '90s', command=nap)
+    submit(d, 'other', '-m', '500m', command=('sleep', '7'))
+    estimates = {q['name']: q['estimate'] for q in d.api('GET', '/hostel/v1/queue').json}
+    assert 4e8 < estimates['nap']['ns'] < 5e9 and estimates['nap']['source'] == 'average of 3 runs of this command'
+    assert estimates['given'] == {'ns': 90 * 10**9, 'source': 'given'}
+    assert estimates['other']['source'] == "mean of the user's last two runs"
+    d.ok('policy', 'set', '--allocate', 'sjf')
+    assert queue(d)[-1] == 'given'
+    d.kill()
+    d.start()  # from accounting
+    again = {q['name']: q['estimate'] for q in d.api('GET', '/hostel/v1/queue').json}
+    assert again == estimates
+
+
+def test_what_was_stopped_teaches_nothing(full):
+    d = full
+    d.ok('run', '-d', '--name', 'limited', 'busybox', 'sleep', '1000')
+    d.ok('stop', '-t', '0', 'limited')
+    submit(d, 'next', '-m', '500m')
+    assert d.api('GET', '/hostel/v1/queue').json[0]['estimate'] is None
+
+
+@pytest.mark.parametrize('kind', [[], ['--vm', '-m', '192m']])
+def test_a_time_limit_ends_it(new_hosteld, busybox_tar, kind, images):
+    d = new_hosteld()
+    d.ok('load', '-q', '-i', busybox_tar)
+    if kind:
+        d.ok('kernel', 'add', os.environ['HOSTEL_KERNEL_DEB'], timeout=300)
+    d.ok('run', '-d', '--name', 'limited', *kind, '--time-limit', '1s', '--stop-timeout', '1', '--restart', 'always', 'busybox',
+         'sleep', '1000', timeout=120)
+    s = wait_for(lambda: (s := d.api('GET', '/containers/limited/json').json['State'])['Status'] == 'exited' and s, 60)
+    assert s['Error'] == 'its time limit of 1 s was reached' and s['ExitCode'] in (137, 143)
+
+
+def test_a_time_limit_does_not_run_while_it_is_paused_and_survives_the_daemon(full):
+    d = full
+    d.ok('run', '-d', '--name', 'limited', '--time-limit', '2s', '--stop-timeout', '0', 'busybox', 'sleep', '1000')
+    d.ok('pause', 'limited')
+    d.kill()
+    d.start()
+    wait_for(lambda: d.api('GET', '/containers/limited/json').json['State']['Paused'])
+    time.sleep(2.5)
+    assert d.api('GET', '/containers/limited/json').json['State']['Status'] == 'paused'
+    d.ok('unpause', 'limited')
+    s = wait_for(lambda: (s := d.api('GET', '/containers/limited/json').json['State'])['Status'] == 'exited' and s, 60)
+    assert s['Error'] == 'its time limit of 2 s was reached'
+
+
+def test_after_waits_for_the_end_of_others(full):
+    d = full
+    d.ok('run', '-d', '--name', 'one', 'busybox', 'sleep', '1000')
+    d.ok('run', '-d', '--name', 'two', 'busybox', 'sleep', '1000')
+    submit(d, 'next', '--after', 'one', '--after', 'two')
+    submit(d, 'last', '--after', 'next')
+    reason = lambda name: next(q['reason'] for q in d.api('GET', '/hostel/v1/queue').json if q['name'] == name)
+    assert reason('next') == 'after: waits for the end of one, two' and reason('last') == 'after: waits for the end of next'
+    d.ok('rm', '-f', 'one')
+    wait_for(lambda: reason('next') == 'after: waits for the end of two')
+    d.kill()
+    d.start()
+    assert reason('next') == 'after: waits for the end of two'
+    d.ok('stop', '-t', '0', 'two')
+    wait_for(lambda: 'next' in running(d))
+    assert queue(d) == ['last']
+    d.ok('run', '--rm', '-m', '0', 'busybox', 'true')  # nobody is in the way
+
+
+def test_after_ok_is_withdrawn_when_that_failed_and_all_that_follow_too(full):
+    d = full
+    d.ok('create', '--name', 'build', 'busybox', 'sh', '-c', 'exit 3')
+    d.ok('create', '--name', 'lint', 'busybox', 'true')
+    submit(d, 'test', '--after', 'build:ok', command=('true',))
+    submit(d, 'publish', '--after', 'test:ok', command=('true',))
+    submit(d, 'clean', '--after', 'build', command=('true',))
+    submit(d, 'report', '--after', 'lint:ok', command=('true',))
+    assert set(queue(d)) == {'test', 'publish', 'clean', 'report'}
+    d.ok('start', 'lint')
+    d.ok('start', 'build')
+    wait_for(lambda: queue(d) == [])
+    look = lambda name: d.api('GET', f'/containers/{name}/json').json['State']
+    for name in ('clean', 'report'):
+        wait_for(lambda: look(name)['Status'] == 'exited')
+        assert look(name)['ExitCode'] == 0
+    assert (look('test')['Status'], look('test')['Error']) == \
+        ('created', 'withdrawn: build, after which it was to run, ended with 3')
+    assert look('publish')['Error'].startswith('withdrawn: test, after which it was to run, ended with 128: withdrawn: build')
+
+
+def test_a_run_in_the_foreground_waits_and_is_told(full):
+    d = full
+    d.ok('create', '--name', 'build', 'busybox', 'sh', '-c', 'exit 3')
+    p = subprocess.Popen([d.cli, 'run', '--after', 'build:ok', 'busybox', 'true'], env=d.env, stderr=subprocess.PIPE, text=True)
+    assert 'waits for the end of build' in p.stderr.readline()
+    d.ok('start', 'build')
+    assert 'withdrawn: build, after which it was to run, ended with 3' in p.communicate(timeout=60)[1]
+    assert p.returncode == 125
+    a = d.hostel('run', '--after', 'nobody', 'busybox', 'true')
+    assert a.returncode == 125 and 'after: No such container: nobody' in a.err
+
+
+def test_the_earliest_deadline_is_first(full):
+    d = full
+    d.ok('policy', 'set', '--allocate', 'edf')
+    submit(d, 'late', '-m', '500m', '--deadline', '3h')
+    submit(d, 'none', '-m', '500m')
+    submit(d, 'early', '-m', '500m', '--deadline', '2h')
+    submit(d, 'past', '-m', '500m', '--deadline', '2020-01-01T00:00:00Z')
+    assert queue(d) == ['past', 'early', 'late', 'none']
+    p = d.hostel('create', '--deadline', 'tomorrow', 'busybox', 'true')
+    assert p.returncode and 'deadline "tomorrow": expected a time like 2026-12-24T18:00:00Z, or a duration like 2h' in p.err
+
+
+def test_a_max_wait_of_its_own(full):
+    d = full
+    d.ok('policy', 'set', '--allocate', 'sjf/easy', '--max-wait', '1h')
+    submit(d, 'patient', '-m', '500m', '--expect', '1m')
+    submit(d, 'hasty', '-m', '500m', '--expect', '9h', '--max-wait', '200ms')
+    wait_for(lambda: queue(d) == ['hasty', 'patient'])

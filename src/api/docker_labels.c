@@ -69,6 +69,37 @@ static struct err *read_expect(const char *value, struct spec *s)
 	return num_parse_duration(value, &s->expect_ns);
 }
 
+static struct err *read_time_limit(const char *value, struct spec *s)
+{
+	return num_parse_duration(value, &s->time_limit_ns);
+}
+
+static struct err *read_max_wait(const char *value, struct spec *s)
+{
+	return num_parse_duration(value, &s->max_wait_ns);
+}
+
+static struct err *read_deadline(const char *value, struct spec *s)
+{
+	int64_t at;
+
+	str_set(&s->deadline, value);
+	return spec_deadline(value, 0, &at);
+}
+
+/* Who says so means to wait. */
+static struct err *read_after(const char *value, struct spec *s)
+{
+	s->queue_wait = true;
+	while (*value) {
+		size_t len = strcspn(value, ",");
+
+		strv_addf(&s->after, "%.*s", (int)len, value);
+		value += len + (value[len] == ',');
+	}
+	return NULL;
+}
+
 static struct err *read_wait_timeout(const char *value, struct spec *s)
 {
 	return num_parse_duration(value, &s->wait_timeout_ns);
@@ -114,10 +145,14 @@ static const struct {
 	const char *label;
 	struct err *(*read)(const char *value, struct spec *s);
 } labels[] = {
+	{ "hostel.after", read_after },
 	{ "hostel.queue", read_queue },
 	{ "hostel.net-rate", read_net_rate },
 	{ "hostel.priority", read_priority },
 	{ "hostel.expect", read_expect },
+	{ "hostel.deadline", read_deadline },
+	{ "hostel.time-limit", read_time_limit },
+	{ "hostel.max-wait", read_max_wait },
 	{ "hostel.wait-timeout", read_wait_timeout },
 	{ "hostel.no-wait", read_no_wait },
 	{ "hostel.vcpus", read_vcpus },

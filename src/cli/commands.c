@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/hint_opts.h"
 #include "cli/vm.h"
 
 /* The table of contents of the program. */
@@ -222,8 +223,8 @@ static const struct command network_subs[] = {
 };
 
 static const struct command vm_subs[] = {
-	{ "create", "[NAME]", "Make a machine; hostel start starts it", .tables = { &vm_options },
-	  .max_args = 1, .run = cmd_vm_create,
+	{ "create", "[NAME]", "Make a machine; hostel start starts it",
+	  .tables = { &vm_options, &hint_options }, .max_args = 1, .run = cmd_vm_create,
 	  .details =
 	      "A --disk FILE is used in place, locked, and never deleted; FILE,overlay keeps it as "
 	      "it\n"
@@ -285,15 +286,15 @@ static const struct command queue_subs[] = {
 
 static const struct command commands[] = {
 	{ "run", "IMAGE [COMMAND [ARG...]]", "Create and start an instance of an image", RUN,
-	  .tables = { &session_options, &create_options }, .min_args = 1, .max_args = ANY,
-	  .stops_at_first = true, .what = WHAT_IMAGE, .run = cmd_run,
+	  .tables = { &session_options, &create_options, &hint_options }, .min_args = 1,
+	  .max_args = ANY, .stops_at_first = true, .what = WHAT_IMAGE, .run = cmd_run,
 	  .details =
 	      "Exit code: the command's; 128 + N when signal N ended it; 127 when it does not "
 	      "exist,\n"
 	      "126 when it cannot be run, 125 when hostel itself failed or gave up waiting." },
 	{ "create", "IMAGE [COMMAND [ARG...]]", "Create an instance, not started", RUN,
-	  .tables = { &create_options }, .min_args = 1, .max_args = ANY, .stops_at_first = true,
-	  .what = WHAT_IMAGE, .run = cmd_create },
+	  .tables = { &create_options, &hint_options }, .min_args = 1, .max_args = ANY,
+	  .stops_at_first = true, .what = WHAT_IMAGE, .run = cmd_create },
 	{ "start", "NAME...", "Start instances", RUN, .tables = { &start_options }, .min_args = 1,
 	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_start },
 	{ "stop", "NAME...", "Ask instances to end, then make them", RUN,

@@ -187,24 +187,6 @@ static struct err *apply_network(json_t *doc, const char *value)
 
 /* ---- labels that the queue reads ---- */
 
-static struct err *apply_priority(json_t *doc, const char *value)
-{
-	int64_t n;
-
-	TRY(num_parse_i64(value, INT32_MIN, INT32_MAX, &n));
-	put(doc, "Labels", "hostel.priority", value);
-	return NULL;
-}
-
-static struct err *apply_expect(json_t *doc, const char *value)
-{
-	int64_t ns;
-
-	TRY(num_parse_duration(value, &ns));
-	put(doc, "Labels", "hostel.expect", value);
-	return NULL;
-}
-
 static struct err *apply_net_rate(json_t *doc, const char *value)
 {
 	put(doc, "Labels", "hostel.net-rate", value);
@@ -618,10 +600,6 @@ static const struct opt rows[] = {
 	{ "net-rate", 0, OPT_TEXT, "OUT[,IN]", "Limit network traffic, 100mbit,50mbit; 0: no limit",
 	  .apply = apply_net_rate },
 	{ "gpus", 0, OPT_TEXT, "WHICH", "Refused: GPUs cannot be given yet", .apply = apply_gpus },
-	/* queue */
-	{ "priority", 0, OPT_INT, "N", "Before those with a lower number",
-	  .apply = apply_priority },
-	{ "expect", 0, OPT_DURATION, "TIME", "How long it will run, 10m", .apply = apply_expect },
 	/* files */
 	{ "volume", 'v', OPT_LIST, "SOURCE:PATH[:ro]", "Mount a folder or a volume",
 	  .apply = apply_volume, .what = WHAT_FILE },

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/hint_opts.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "cli/vm.h"
@@ -206,8 +207,6 @@ static const struct opt rows[] = {
 	{ "rm", 0, OPT_FLAG, NULL, "Remove it when it has ended", "auto_remove" },
 	{ "stop-timeout", 0, OPT_INT, "SECONDS", "Time to shut down before it is killed",
 	  "stop_timeout_s" },
-	{ "priority", 0, OPT_INT, "N", "Before those with a lower number", "priority" },
-	{ "expect", 0, OPT_DURATION, "TIME", "How long it will run, 10m", "expect_ns" },
 };
 const struct opt_table vm_options = OPT_TABLE(rows);
 
@@ -218,6 +217,7 @@ struct err *cmd_vm_create(struct cli *c, const struct args *a)
 	size_t i;
 
 	TRY(args_apply(a, doc));
+	hint_labels_move(doc);
 	if (a->n_rest)
 		json_object_set_new(doc, "name", jx_string(a->rest[0]));
 	TRY(cli_call(c, "POST", doc, &answer, "/hostel/v1/vms"));

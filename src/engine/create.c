@@ -157,6 +157,7 @@ struct err *engine_create(struct engine *e, struct spec *spec, struct instance *
 	TRY(settle_name(e, s));
 	settle_volumes(s);
 	TRY(networks_settle(e, s));
+	TRY(after_settle(e, s));
 	TRY(spec_check(s));
 	TRY(host_check(s));
 	engine_random_id(id);

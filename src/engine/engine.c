@@ -307,6 +307,7 @@ static struct err *engine_start_up(struct engine *e)
 	queue_init(e);
 	TRY(slicing_new(e));
 	TRY(policy_init(e));
+	estimates_init(e);
 	TRY_MSG(recover_all(e), "recovery");
 	measure_start(e);
 	vm_probe_kvm(e);
@@ -391,6 +392,7 @@ void engine_free(struct engine *e)
 	eventlog_close(e);
 	sched_free(e->sched);
 	policy_done(&e->policy);
+	estimator_free(e->estimator);
 	if (e->shim_fd)
 		close(e->shim_fd);
 	nft_close(e->nft);

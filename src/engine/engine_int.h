@@ -15,7 +15,8 @@
  *	start.c      the start, as a table of contents
  *	hold.c       start tickets: joining, holding, withdrawing
  *	queue.c      bridge to sched: demand, pass, reasons
- *	policy.c     the policies in force
+ *	policy.c     the policies in force         estimates.c  expected run times
+ *	hints.c      time limits and expectations of what runs    after.c  --after
  *	queue_cmd.c  hold, release, cancel and move of those that wait
  *	prep.c       what must be made by workers before a first start
  *	networks.c   table of networks; what is made of one on the host
@@ -212,9 +213,16 @@ struct instance {
 	pid_t shim_pid;
 	char *undo_note; /* why it is being undone */
 	bool is_undoing;
-	bool start_wanted;     /* go on with it as soon as the old shim is gone */
-	char *reason;          /* why it waits; NULL: it does not */
-	const char *preparing; /* what a worker makes for it now; static */
+	struct estimate expect;        /* as its last start was told to sched */
+	int64_t expect_now_ns;         /* raised when it ran longer; 0: unknown */
+	int64_t began_boot_ns;         /* hints.c */
+	struct loop_timer *hint_timer; /* while it runs; NULL: nothing to be done */
+	bool is_out_of_time;           /* its time limit ended it */
+	struct strv after;             /* wishes that have not come true, as in its spec */
+	char *after_failed;            /* why it is to be withdrawn; NULL: it is not */
+	bool start_wanted;             /* go on with it as soon as the old shim is gone */
+	char *reason;                  /* why it waits; NULL: it does not */
+	const char *preparing;         /* what a worker makes for it now; static */
 	int64_t paused_at_ns;
 	int64_t ended_boot_ns;
 	struct shim_conn *conn;
@@ -315,6 +323,47 @@ static inline void own_policy_release(struct policy *p)
 	policy_done(p);
 }
 
+/* ---- estimates.c, hints.c, after.c ---- */
+
+/** estimates_init() - learn anew from what accounting has */
+void estimates_init(struct engine *e);
+
+/** estimates_guess() - of the run that it now waits for, to i->expect */
+void estimates_guess(struct instance *i);
+
+/** estimates_learn() - its run has ended; what was learned is kept in @record of accounting */
+void estimates_learn(struct instance *i, json_t *record);
+
+/** estimates_json() - {"ns", "source"} or null */
+json_t *estimates_json(const struct instance *i);
+
+/** hints_deadline_boot() - its deadline on the boot clock; 0: none */
+int64_t hints_deadline_boot(const struct instance *i);
+
+/** hints_started() - it runs, or this daemon found it running */
+void hints_started(struct instance *i);
+
+/** hints_end_text() - why we ended it; NULL: we did not. Return: @buf */
+const char *hints_end_text(const struct instance *i, char *buf, size_t size);
+
+/** after_settle() - a new spec's names become ids: ERR_NOT_FOUND */
+struct err *after_settle(struct engine *e, struct spec *s) MUST_USE;
+
+/** after_arrive() - a start begins to wait, before it is in the queue */
+void after_arrive(struct instance *i);
+
+/** after_ended() - it has ended, failed to start, was withdrawn or is removed: others may go on */
+void after_ended(struct instance *ended);
+
+/** after_pass() - withdraw those whose wishes can come true no more */
+void after_pass(struct engine *e);
+
+/** after_reason() - what it waits for; NULL: nothing. Owned by the caller */
+char *after_reason(const struct instance *i);
+
+/** queue_hold() - keep it out of passes, or let it in, as its wishes say */
+void queue_hold(struct instance *i);
+
 /** policy_init() - those of the settings, the store or the defaults; the store is open */
 struct err *policy_init(struct engine *e) MUST_USE;
 
@@ -325,6 +374,8 @@ struct engine {
 	struct sched *sched;
 	struct policy policy;
 	struct eventlog *eventlog; /* NULL: none is kept */
+	struct estimator *estimator;
+	size_t n_learned; /* since it was made */
 	struct nft *nft;
 	enum crash_phase crash_at;
 	bool crash_is_due;

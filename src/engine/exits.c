@@ -26,6 +26,7 @@ static void account_close(struct instance *i)
 	}
 	i->account.finish_ns = i->finished_ns;
 	doc = account_json(i);
+	estimates_learn(i, doc);
 	if (store_begin(i->e->store) == NULL)
 		err_free(store_account_put(i->e->store, 0, i->id, doc, &seq));
 }
@@ -123,6 +124,7 @@ static void let_go(struct instance *i)
 	i->durable = false;
 	queue_leave(i);
 	claim_release(i);
+	after_ended(i);
 	if (i->spec->auto_remove || i->is_removing)
 		remove_now(i);
 }
@@ -152,6 +154,7 @@ static void reset_run(struct instance *i)
 	i->stop_signum = 0;
 	i->stop_by_ns = 0;
 	loop_timer_free(TAKE(i->stop_timer));
+	loop_timer_free(TAKE(i->hint_timer));
 	health_stop(i);
 	i->health_state = HEALTH_NONE;
 	execs_drop(i);
@@ -161,6 +164,8 @@ static void reset_run(struct instance *i)
 void exits_note(struct instance *i, const struct exit_note *x)
 {
 	bool never_started = !i->account.start_ns;
+	char limit[64];
+	const char *why = hints_end_text(i, limit, sizeof(limit));
 
 	if (instance_step(i, EV_EXITED) == ACT_REFUSE)
 		return;
@@ -168,7 +173,7 @@ void exits_note(struct instance *i, const struct exit_note *x)
 	i->exit_code = x->code;
 	i->oom = x->oom;
 	i->finished_ns = x->finished_ns;
-	str_set(&i->error, x->text ? x->text : "");
+	str_set(&i->error, x->text && *x->text ? x->text : why ? why : "");
 	log_info("%.12s (%s): exited with %d%s%s", i->id, i->spec->name, x->code,
 		 *i->error ? ": " : "", i->error);
 	account_close(i);

@@ -138,6 +138,7 @@ static void refuse(struct instance *i, const char *why)
 	streams_close(i);
 	waits_exited(i);
 	tickets_fail(i, TICKET_START, ERR_INTERNAL, why);
+	after_ended(i);
 	if (i->spec->auto_remove)
 		remove_now(i);
 }
@@ -163,6 +164,7 @@ struct err *start_request(struct instance *i)
 	i->manual_stop = false;
 	i->prep_done = 0;
 	str_set(&i->error, "");
+	after_arrive(i);
 	queue_arrive(i);
 	return NULL;
 }

@@ -49,6 +49,7 @@ static void timers_free(struct instance *i)
 	loop_timer_free(TAKE(i->backoff_timer));
 	loop_timer_free(TAKE(i->lock_timer));
 	loop_timer_free(TAKE(i->notice_timer));
+	loop_timer_free(TAKE(i->hint_timer));
 }
 
 void instance_free(struct instance *i)
@@ -99,6 +100,7 @@ void instance_bury(struct instance *i)
 			shim_conn_bye(i->conn);
 	}
 	i->on_spawn = i->on_bye = false;
+	timers_free(i); /* none fires before the turn's end */
 	TAILQ_INSERT_TAIL(&e->grave, i, grave_link);
 }
 

@@ -71,7 +71,9 @@ struct sched_job queue_job(const struct instance *i)
 		.id = i->id,
 		.number = (uint64_t)i->event_number,
 		.priority = s->priority,
-		.expect_ns = s->expect_ns,
+		.expect_ns = i->expect.ns,
+		.deadline_ns = hints_deadline_boot(i),
+		.max_wait_ns = s->max_wait_ns,
 		.uid = s->uid,
 		.place = i->queue_place,
 	};
@@ -99,11 +101,10 @@ static void arrive(struct instance *i, int64_t at_ns)
 	/* What a daemon before us put into the queue is still that start. */
 	if (!i->e->is_recovering || !i->event_number)
 		i->event_number = eventlog_number(i->e);
+	estimates_guess(i);
 	j = queue_job(i);
 	sched_arrive(i->e->sched, &j, at_ns);
-	if (i->is_held)
-		sched_hold(i->e->sched, i->id, true);
-	engine_queue_dirty(i->e);
+	queue_hold(i);
 }
 
 void queue_arrive(struct instance *i)
@@ -137,16 +138,26 @@ void queue_leave(struct instance *i)
 	engine_queue_dirty(i->e);
 }
 
+void queue_hold(struct instance *i)
+{
+	sched_hold(i->e->sched, i->id, i->is_held || i->after.n);
+	engine_queue_dirty(i->e);
+}
+
 void queue_adopt(struct instance *i)
 {
+	int64_t now = clock_boot_ns(), ran = 0;
 	struct sched_job j;
 
 	if (!i->manage_bytes)
 		i->manage_bytes = manage_estimate(i);
 	if (!i->event_number)
 		i->event_number = eventlog_number(i->e);
+	estimates_guess(i);
 	j = queue_job(i);
-	sched_adopt(i->e->sched, &j, clock_boot_ns());
+	if (i->account.start_ns)
+		ran = clock_wall_ns() - i->account.start_ns;
+	sched_adopt(i->e->sched, &j, now > ran && ran > 0 ? now - ran : now);
 	i->has_allocation = true;
 }
 
@@ -188,6 +199,8 @@ static char *reason_of(const struct instance *i)
 {
 	if (i->is_held)
 		return queue_hold_text(i);
+	if (i->after.n)
+		return after_reason(i);
 	return sched_reason_text(i->e->sched, i->id, name_of, i->e);
 }
 
@@ -209,6 +222,7 @@ void queue_pass(struct engine *e)
 	int64_t now = clock_boot_ns(), wake;
 
 	e->queue_dirty = false;
+	after_pass(e);
 	wake = sched_pass(e->sched, now, note_admitted, &admitted);
 	for (size_t n = 0; n < admitted.n; n++) {
 		i = instance_by_id(e, admitted.v[n]);

@@ -48,7 +48,7 @@ struct err *engine_queue_hold(struct engine *e, struct instance *i, int64_t uid,
 	if (!i->is_held) {
 		i->is_held = true;
 		i->held_by = uid;
-		sched_hold(e->sched, i->id, true);
+		queue_hold(i);
 		instance_touch(i);
 	}
 	done_after_commit(i, done);
@@ -63,7 +63,7 @@ struct err *engine_queue_release(struct engine *e, struct instance *i, struct en
 	i->is_held = false;
 	/* It could not have been admitted before (docs/numbers.md); its place is as it was. */
 	i->account.arrival_ns = clock_wall_ns();
-	sched_hold(e->sched, i->id, false);
+	queue_hold(i);
 	instance_touch(i);
 	done_after_commit(i, done);
 	return NULL;

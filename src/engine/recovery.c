@@ -197,6 +197,7 @@ static struct err *load_one(void *arg, const char *key, const json_t *doc)
 
 static void requeue(struct instance *i)
 {
+	after_arrive(i);
 	queue_arrive_again(i);
 	i->account.admission_ns = i->account.start_ns = i->account.finish_ns = 0;
 	instance_touch(i);
@@ -367,6 +368,8 @@ static void hello_running(struct instance *i, const struct shim_hello *h)
 	if (is_news)
 		shimlink_started(i, h->payload_pid, h->started_ns); /* a stop of it goes on there */
 	i->pid = h->payload_pid;
+	if (!is_news)
+		hints_started(i);
 	health_start(i);
 	if (is_paused != (h->is_frozen != 0))
 		inst_freeze_set(&i->freeze, FREEZE_USER, h->is_frozen);

@@ -150,6 +150,7 @@ void remove_now(struct instance *i)
 		return;
 	if (i->spec->auto_remove || i->remove_volumes)
 		volumes_release(i);
+	after_ended(i);
 	trash_put(e, i->state_dir);
 	crash_point(e, CRASH_REMOVE);
 	remove_run_dir(i);

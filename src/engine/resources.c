@@ -46,6 +46,7 @@ static void list_waiting(void *arg, const char *id, int64_t arrival_ns)
 	jx_set_str(j, "reason", i->reason);
 	json_object_set_new(j, "since_ns", json_integer(i->account.arrival_ns));
 	json_object_set_new(j, "waiting_ns", json_integer(clock_boot_ns() - arrival_ns));
+	json_object_set_new(j, "estimate", estimates_json(i));
 	json_object_set_new(j, "survives", json_boolean(i->durable));
 	json_object_set_new(j, "held", json_boolean(i->is_held));
 	json_object_set_new(j, "place", json_integer(i->queue_place));

@@ -348,7 +348,7 @@ static void on_lock_retry(void *arg)
 
 void shimlink_wait(struct instance *i)
 {
-	if (i->lock_timer)
+	if (i->lock_timer || i->state == INST_REMOVED)
 		return;
 	i->lock_tries = 0;
 	i->lock_timer = loop_timer_new(i->e->loop, on_lock_retry, i);
@@ -408,6 +408,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	instance_emit(i, "start", NULL);
 	health_start(i);
 	slicing_enter(i, false);
+	hints_started(i);
 	if (i->restart_event)
 		instance_emit(i, "restart", NULL);
 	i->restart_event = false;

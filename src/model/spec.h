@@ -170,7 +170,11 @@ struct spec {
 	int64_t wait_timeout_ns; /* 0: none */
 	bool no_wait;
 	int64_t priority;
-	int64_t expect_ns; /* expected run time; 0 unknown */
+	int64_t expect_ns;     /* expected run time; 0 unknown */
+	int64_t time_limit_ns; /* of run time; 0: none */
+	int64_t max_wait_ns;   /* instead of the policy's; 0: that */
+	char *deadline;        /* spec_deadline(); NULL: none */
+	struct strv after; /* NAME or NAME:ok; once created, ids: it starts when they have ended */
 
 	/* machine */
 	int vcpus; /* VM: 0 means from cpu_milli, else the kind's default */
@@ -184,6 +188,13 @@ struct spec {
 
 /** spec_new() - a spec with the defaults that are not zero (swappiness -1, stop timeout -1) */
 struct spec *spec_new(void);
+
+/**
+ * spec_deadline() - when a deadline is: a time as RFC 3339 writes it, or a duration from @from_ns
+ * @ret_wall_ns: wall clock, ns since the epoch
+ * Return: NULL, or ERR_INVALID.
+ */
+struct err *spec_deadline(const char *text, int64_t from_ns, int64_t *ret_wall_ns) MUST_USE;
 
 void spec_free(struct spec *s);
 DEFINE_OWN(spec, spec_free)

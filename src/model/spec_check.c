@@ -4,12 +4,29 @@
 #include <ctype.h>
 #include <inttypes.h>
 
+#include "util/clock.h"
 #include "util/mem.h"
 #include "util/num.h"
 
 #define NAME_MAX_BYTES   255
 #define MEMORY_MIN_BYTES (6 << 20) /* Docker's own floor */
 #define VM_MEMORY_MIN    (64 << 20)
+
+struct err *spec_deadline(const char *text, int64_t from_ns, int64_t *ret_wall_ns)
+{
+	int64_t wait;
+
+	if (clock_parse_rfc3339(text, ret_wall_ns))
+		return NULL;
+	if (num_parse_duration(text, &wait))
+		return err_new(
+		    ERR_INVALID,
+		    "deadline \"%.64s\": expected a time like 2026-12-24T18:00:00Z, or a "
+		    "duration like 2h",
+		    text);
+	*ret_wall_ns = from_ns + wait;
+	return NULL;
+}
 
 static bool is_name_byte(char c, bool first)
 {
