@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user does with the queue: hold, release, cancel, move."""
-import threading
+import json, os, re, threading
 
 import pytest
 
-from conftest import waiter
+from conftest import run, waiter
 
 
 wait_for = waiter(60)
@@ -204,3 +204,125 @@ def test_a_vm_is_held_moved_and_released_as_a_container(kernel):
     assert state(d, 'ctr') == 'queued'
     d.ok('queue', 'cancel', 'ctr')
     assert state(d, 'ctr') == 'created'
+
+
+# ---- drain ----
+
+def test_a_drained_host_starts_nothing_new_and_says_so_until_it_is_taken_back(full):
+    out = full.ok('drain')
+    assert out == 'draining: 1 run (holder), 0 wait'
+    full.ok('create', '--name', 'small', '-m', '16m', 'busybox', 'sleep', '600')
+    p = full.hostel('start', '-d', 'small')
+    text = rf'drain: nothing new starts on this host since \d{{4}}-\d\d-\d\d \d\d:\d\d \(root\); hostel drain --off ends it'
+    assert p.returncode == 0 and re.fullmatch(f'queued: {text}', p.err), p.err
+    p = full.hostel('queue')
+    assert re.search(text, p.out) and re.fullmatch(text, p.err)
+    assert json.loads(full.ok('info', '--format', 'json'))['drain']['draining'] is True
+    assert state(full, 'holder') == 'running'
+    # Docker's client is not lied to.
+    full.ok('create', '--name', 'docker', 'busybox', 'true')  # declares nothing
+    a = full.api('POST', '/containers/docker/start')
+    assert a.status == 500 and re.fullmatch(f'not started: {text}, or label hostel.queue=wait', a.json['message']), a.body
+    full.kill()
+    full.start()
+    assert full.ok('drain') == 'draining: 1 run (holder), 1 wait'  # once more changes nothing
+    ends(full, 'holder')
+    assert state(full, 'small') == 'queued'
+    assert full.ok('drain', '--off').startswith('not draining: ')
+    runs(full, 'small')
+    assert full.hostel('queue').err == ''
+
+
+def test_drain_wait_returns_when_nothing_runs_and_policies_wait_with_the_rest(full):
+    full.ok('run', '-d', '--name', 'again', '--restart', 'always', '-m', '16m', 'busybox', 'sh', '-c', 'sleep 1; exit 3')
+    full.ok('run', '-d', '--name', 'asked', '-m', '16m', 'busybox', 'sleep', '600')
+    p = full.popen('drain', '--wait')
+    wait_for(lambda: full.api('GET', '/hostel/v1/drain').json['draining'])
+    full.ok('restart', '-t', '0', 'asked')  # what a user asks of what runs goes on
+    runs(full, 'asked')
+    wait_for(lambda: state(full, 'again') == 'requeued' and 'again' in queue(full), text='again does not wait')
+    assert p.poll() is None
+    ends(full, 'asked')
+    ends(full, 'holder')
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 0 and out.strip() == 'draining: 0 run, 1 wait', (out, err)
+    assert 'draining: 2 run (holder, asked), 1 wait' in err.splitlines(), err
+    # The host is started anew: what was to run stays in the queue, and starts when the drain is over.
+    full.kill()
+    os.environ['HOSTEL_BOOT_ID'] = 'another-boot'
+    try:
+        full.start()
+    finally:
+        del os.environ['HOSTEL_BOOT_ID']
+    assert queue(full) == ['again'] and reason(full, 'again').startswith('drain: ')
+    full.ok('drain', '--off')
+    runs(full, 'again')
+
+
+def test_a_drain_that_somebody_ends_ends_its_wait(full):
+    p = full.popen('drain', '--wait')
+    wait_for(lambda: full.api('GET', '/hostel/v1/drain').json['draining'])
+    full.ok('drain', '--off', '-q')
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 1 and err.splitlines()[-1] == 'hostel: somebody has ended the drain'
+    refused(full, 'drain', '--off', '--wait', says='--off and --wait together mean nothing')
+    a = full.api('POST', '/hostel/v1/drain', {'on': 'yes'})
+    assert a.status == 400 and a.json['message'] == '"on" is true or false'
+
+
+# ---- quotas ----
+
+def as_user(d, uid, *args):
+    """The command as another user who may use the socket."""
+    os.chmod(d.socket, 0o666)
+    for path in (d.dir, d.run_dir):
+        os.chmod(path, 0o755)
+    return run(d.cli, *args, env={**d.env, 'HOME': '/'}, user=uid, group=uid, extra_groups=[])
+
+
+def test_a_user_over_his_quota_waits_and_nobody_else(full):
+    ends(full, 'holder')
+    assert full.ok('quota', 'set', '4242', '--memory', '100m', '--instances', '3') == '4242'
+    for name in ('u1', 'u2'):
+        as_user(full, 4242, 'run', '-d', '--name', name, '-m', '60m', 'busybox', 'sleep', '600')
+    runs(full, 'u1')
+    wait_for(lambda: reason(full, 'u2') == 'quota: memory: needs 60 MiB, 40 MiB left of 100 MiB; held by u1 (no end known)')
+    full.ok('run', '-d', '--name', 'root1', '-m', '60m', 'busybox', 'sleep', '600')
+    runs(full, 'root1')
+    assert 'quota: memory: needs 60 MiB' in full.ok('queue')
+    assert re.search(r'^4242 +60 MiB / 100 MiB +0 +0 B +0 +1 / 3$', full.ok('quota', 'ls'), re.M), full.ok('quota', 'ls')
+    # What never fits is refused at once.
+    p = as_user(full, 4242, 'run', '--name', 'big', '-m', '120m', 'busybox', 'true')
+    assert p.returncode == 125 and 'not started: quota: memory: needs 120 MiB, its user may hold 100 MiB' in p.err, p.err
+    # It outlives the daemon, and so do those that wait for it.
+    full.kill()
+    full.start()
+    wait_for(lambda: (reason(full, 'u2') or '').startswith('quota: memory: needs 60 MiB, 40 MiB left'))
+    full.ok('quota', 'set', '4242', '--memory', '0')
+    runs(full, 'u2')
+    # Best effort counts as an instance.
+    full.ok('quota', 'set', '4242', '--instances', '2')
+    p = as_user(full, 4242, 'run', '-d', '--name', 'free', 'busybox', 'sleep', '600')
+    assert p.err == 'queued: quota: instances: 2 at once; held by u1, u2 (no end known)', p.err
+    assert full.ok('quota', 'rm', '4242') == '4242'
+    runs(full, 'free')
+    assert full.ok('quota', 'ls').splitlines()[1:] == []
+
+
+def test_a_bad_quota_is_one_clear_line(full):
+    refused(full, 'quota', 'set', 'root', says='name a limit: --memory, --cpus, --disk, --gpus or --instances')
+    refused(full, 'quota', 'set', 'no-such-user', '--cpus', '1', says='no such user: no-such-user')
+    refused(full, 'quota', 'set', 'root', '--memory', '64', says='--memory: 64 is less than 1 MiB; say 512m or 64g')
+    refused(full, 'quota', 'rm', 'root', says='root has no quota')
+    assert 'hostel: --instances' in full.hostel('quota', 'set', 'root', '--instances', 'many').err
+    assert full.hostel('quota', 'set', 'root', '--instances', '-2').returncode == 1
+    for body in ({}, {'memory': 1}, {'instances': 'x'}):
+        assert full.api('POST', '/hostel/v1/quotas/root', body).status == 400
+    p = as_user(full, 4242, 'quota', 'set', '4242', '--cpus', '1')
+    assert (p.returncode, p.err) == (1, 'hostel: only root may change quotas')
+    full.ok('quota', 'set', 'root', '--cpus', '1.5')
+    assert [(q['user'], q['cpu_milli'], q['instances']) for q in json.loads(full.ok('quota', 'ls', '--format', 'json'))] \
+        == [('root', 1500, 0)]
+    full.ok('quota', 'set', 'root', '--instances', '7')
+    assert full.ok('quota', 'ls', '--format', '{{.user}} {{.cpu_milli}} {{.instances}}') == 'root 1500 7'
+    assert full.ok('__complete', '--', 'quota', 'rm', '').split() == ['root']

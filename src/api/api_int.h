@@ -175,7 +175,8 @@ handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_star
     hst_resources, hst_policy, hst_policy_set, hst_accounting, hst_config, hst_info, hst_kernels,
     hst_kernel_add, hst_kernel_remove;
 /* queue.c */
-handler que_hold, que_release, que_cancel, que_move;
+handler que_hold, que_release, que_cancel, que_move, que_drain, que_drain_set, que_quotas,
+    que_quota_set, que_quota_remove;
 
 /* src/api/openapi.json, made at build time */
 extern const char api_openapi[];

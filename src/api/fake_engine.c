@@ -941,6 +941,36 @@ struct err *engine_queue_move(struct engine *e, struct instance *i, enum engine_
 	return engine_queue_hold(e, i, 0, done);
 }
 
+struct err *engine_drain(struct engine *e, bool on, int64_t uid, struct engine_done done)
+{
+	soon(e, NULL, done);
+	return NULL;
+}
+
+json_t *engine_drain_state(struct engine *e)
+{
+	return json_pack("{s:b, s:i, s:[], s:i}", "draining", 0, "running", 0, "names", "waiting",
+			 0);
+}
+
+struct err *engine_quota_set(struct engine *e, int64_t uid, const json_t *limits,
+			     struct engine_done done)
+{
+	soon(e, NULL, done);
+	return NULL;
+}
+
+struct err *engine_quota_remove(struct engine *e, int64_t uid, struct engine_done done)
+{
+	soon(e, NULL, done);
+	return NULL;
+}
+
+json_t *engine_quotas(struct engine *e)
+{
+	return json_array();
+}
+
 char *engine_user_name(int64_t uid)
 {
 	return xasprintf("%d", (int)uid);

@@ -63,3 +63,53 @@ struct err *que_move(struct call *c)
 	TRY(read_where(c, &where, &other));
 	return engine_queue_move(c->api->engine, i, where, other, call_done(c, 204));
 }
+
+/* ---- the host drained ---- */
+
+struct err *que_drain(struct call *c)
+{
+	call_json(c, 200, engine_drain_state(c->api->engine));
+	return NULL;
+}
+
+struct err *que_drain_set(struct call *c)
+{
+	const json_t *on = json_object_get(c->body, "on");
+
+	if (!json_is_boolean(on))
+		return err_new(ERR_INVALID, "\"on\" is true or false");
+	return engine_drain(c->api->engine, json_is_true(on), http_peer_uid(c->r),
+			    call_done(c, 204));
+}
+
+/* ---- quotas ---- */
+
+struct err *que_quotas(struct call *c)
+{
+	call_json(c, 200, engine_quotas(c->api->engine));
+	return NULL;
+}
+
+/* A quota that its user may lift is none. */
+static struct err *quota_user(const struct call *c, int64_t *ret_uid)
+{
+	if (http_peer_uid(c->r) != 0)
+		return err_new(ERR_DENIED, "only root may change quotas");
+	return engine_user_find(call_param(c, "user"), ret_uid);
+}
+
+struct err *que_quota_set(struct call *c)
+{
+	int64_t uid;
+
+	TRY(quota_user(c, &uid));
+	return engine_quota_set(c->api->engine, uid, c->body, call_done(c, 204));
+}
+
+struct err *que_quota_remove(struct call *c)
+{
+	int64_t uid;
+
+	TRY(quota_user(c, &uid));
+	return engine_quota_remove(c->api->engine, uid, call_done(c, 204));
+}

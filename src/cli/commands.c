@@ -279,6 +279,20 @@ static const struct command queue_subs[] = {
 		     "policy says and whoever comes later." },
 };
 
+static const struct command quota_subs[] = {
+	{ "set", "USER", "Limit what a user's instances may hold together",
+	  .tables = { &quota_set_options }, .min_args = 1, .max_args = 1, .what = WHAT_USER,
+	  .run = cmd_quota_set,
+	  .details = "USER is a name or a uid: of whoever created the instances. Limits that are "
+		     "not named stay.\n"
+		     "What is above them waits (reason quota); what never fits is refused; what "
+		     "runs goes on." },
+	{ "ls", "", "Quotas, and what is held of them", .tables = { &format_options },
+	  .run = cmd_quota_ls },
+	{ "rm", "USER...", "Remove quotas", .min_args = 1, .max_args = ANY, .what = WHAT_USER,
+	  .run = cmd_quota_rm },
+};
+
 #define RUN    "Run"
 #define LOOK   "Look"
 #define IMAGES "Images"
@@ -380,6 +394,14 @@ static const struct command commands[] = {
 	{ "queue", "[COMMAND]", "What waits, in order, and for what", HOST,
 	  .tables = { &format_options, &quiet_options }, .subs = queue_subs,
 	  .n_subs = ARRAY_SIZE(queue_subs), .run = cmd_queue },
+	{ "drain", "", "Start nothing new on this host, before maintenance", HOST,
+	  .tables = { &drain_options }, .run = cmd_drain,
+	  .details = "What runs goes on until it ends; what waits stays in the queue, and so does "
+		     "what a restart\n"
+		     "policy would start again. It lasts until hostel drain --off, over restarts "
+		     "of hosteld and of the host." },
+	{ "quota", "COMMAND", "What users may hold", HOST, .subs = quota_subs,
+	  .n_subs = ARRAY_SIZE(quota_subs) },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,
 	  .tables = { &csv_format_options }, .run = cmd_resources,
 	  .details = "The columns add up: R_free = R_total - host - the sum of R_i, and\n"

@@ -17,6 +17,19 @@ static const char *bytes_or_dash(int64_t n, char *buf)
 
 /* ---- queue ---- */
 
+/* Beside the table, so that this has the queue only. */
+static struct err *tell_drain(struct cli *c)
+{
+	OWN(json) json_t *state = NULL;
+	const char *text;
+
+	TRY(cli_call(c, "GET", NULL, &state, "/hostel/v1/drain"));
+	text = jx_str(state, "text", NULL);
+	if (text)
+		fprintf(stderr, "%s\n", text);
+	return NULL;
+}
+
 struct err *cmd_queue(struct cli *c, const struct args *a)
 {
 	static const char *const headings[] = { "NAME",    "KIND",   "CPU", "MEM",
@@ -45,7 +58,8 @@ struct err *cmd_queue(struct cli *c, const struct args *a)
 		table_cell(t, "%s", text_age(jx_int(q, "waiting_ns", 0), text));
 		table_cell(t, "%s", jx_str(q, "reason", "-"));
 	}
-	if (!args_flag(a, "quiet"))
-		table_print(t, stdout);
-	return NULL;
+	if (args_flag(a, "quiet"))
+		return NULL;
+	table_print(t, stdout);
+	return tell_drain(c);
 }

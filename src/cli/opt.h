@@ -39,7 +39,8 @@ enum opt_what {
 	WHAT_IMAGE,
 	WHAT_VOLUME,
 	WHAT_NETWORK,
-	WHAT_KERNEL
+	WHAT_KERNEL,
+	WHAT_USER, /* that has a quota */
 };
 
 struct opt {

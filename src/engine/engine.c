@@ -308,6 +308,8 @@ static struct err *engine_start_up(struct engine *e)
 	TRY(slicing_new(e));
 	TRY(policy_init(e));
 	estimates_init(e);
+	drain_init(e);
+	TRY(user_quotas_init(e));
 	TRY_MSG(recover_all(e), "recovery");
 	measure_start(e);
 	vm_probe_kvm(e);
@@ -391,6 +393,7 @@ void engine_free(struct engine *e)
 	loop_timer_free(e->sweep);
 	eventlog_close(e);
 	sched_free(e->sched);
+	free(e->quotas);
 	policy_done(&e->policy);
 	estimator_free(e->estimator);
 	if (e->shim_fd)

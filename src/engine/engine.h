@@ -442,6 +442,31 @@ enum engine_where { QUEUE_FIRST, QUEUE_LAST, QUEUE_BEFORE, QUEUE_AFTER };
 struct err *engine_queue_move(struct engine *e, struct instance *i, enum engine_where where,
 			      struct instance *other, struct engine_done done) MUST_USE;
 
+/**
+ * engine_drain() - admit nothing new until it is taken back (@on false); what runs goes on
+ *
+ * It is kept over the daemon's and the host's death.  One whose restart policy wants it again
+ * stands in the queue with the others; a restart that a user asks for goes on.
+ * @uid: who says so
+ */
+struct err *engine_drain(struct engine *e, bool on, int64_t uid, struct engine_done done) MUST_USE;
+/** engine_drain_state() - {"draining":bool,"running":n,"names":[of them],"waiting":n[,"since_ns",
+ *  "by","text"]} */
+json_t *engine_drain_state(struct engine *e);
+
+/**
+ * engine_quota_set() - what a user's admitted instances may hold together
+ * @limits: cpu_milli, memory_bytes, disk_bytes, gpus, instances; members that are absent stay as
+ *          they are, 0 is no limit.  Declared demands count; what is best effort as an instance
+ * Return: NULL, done when it is written; ERR_INVALID.  What holds more now goes on.
+ */
+struct err *engine_quota_set(struct engine *e, int64_t uid, const json_t *limits,
+			     struct engine_done done) MUST_USE;
+/** engine_quota_remove() - ERR_NOT_FOUND "bob has no quota" */
+struct err *engine_quota_remove(struct engine *e, int64_t uid, struct engine_done done) MUST_USE;
+/** engine_quotas() - array of {"uid","user",limits…,"held":{…}} */
+json_t *engine_quotas(struct engine *e);
+
 /** engine_user_name() - of a uid; its digits when it has none; owned by the caller */
 char *engine_user_name(int64_t uid);
 /** engine_user_find() - by name or number; ERR_NOT_FOUND "no such user: x" */

@@ -18,6 +18,8 @@
  *	policy.c     the policies in force         estimates.c  expected run times
  *	hints.c      time limits and expectations of what runs    after.c  --after
  *	queue_cmd.c  hold, release, cancel and move of those that wait
+ *	drain.c      nothing new starts
+ *	user_quota.c what a user may hold         users.c  names of users
  *	prep.c       what must be made by workers before a first start
  *	networks.c   table of networks; what is made of one on the host
  *	claim.c      addresses and ports           names_served.c  DNS for a network's members
@@ -367,6 +369,20 @@ void queue_hold(struct instance *i);
 /** policy_init() - those of the settings, the store or the defaults; the store is open */
 struct err *policy_init(struct engine *e) MUST_USE;
 
+/* drain.c */
+struct drain {
+	bool on;
+	int64_t since_ns; /* wall clock */
+	int64_t uid;      /* who said so */
+};
+
+/* user_quota.c */
+struct user_quota {
+	int64_t uid;
+	struct amounts most; /* 0: no limit, @instances too */
+	int64_t instances;
+};
+
 struct engine {
 	struct engine_config c; /* strings owned */
 	struct loop *loop;
@@ -376,6 +392,9 @@ struct engine {
 	struct eventlog *eventlog; /* NULL: none is kept */
 	struct estimator *estimator;
 	size_t n_learned; /* since it was made */
+	struct drain drain;
+	struct user_quota *quotas;
+	size_t n_quotas;
 	struct nft *nft;
 	enum crash_phase crash_at;
 	bool crash_is_due;
@@ -550,6 +569,18 @@ int64_t spec_demand_memory_bytes(const struct spec *s);
 
 /** queue_hold_text() - the reason of a held one; owned by the caller */
 char *queue_hold_text(const struct instance *i);
+
+/* ---- drain.c ---- */
+
+/** drain_init() - as the store says */
+void drain_init(struct engine *e);
+/** drain_text() - the reason of those that wait; owned by the caller */
+char *drain_text(const struct engine *e);
+
+/* ---- user_quota.c ---- */
+
+/** user_quotas_init() - those of the store. ERR_INVALID when it has nonsense */
+struct err *user_quotas_init(struct engine *e) MUST_USE;
 
 /* ---- prep.c, claim.c, plan.c ---- */
 

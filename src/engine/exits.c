@@ -49,9 +49,14 @@ static void run_again(struct instance *i)
 		start_admitted(i);
 }
 
+/* On a drained host it stands in the queue with the others. */
 static void on_backoff(void *arg)
 {
-	run_again(arg);
+	struct instance *i = arg;
+
+	if (i->e->drain.on)
+		queue_leave(i);
+	run_again(i);
 }
 
 void exits_again(struct instance *i, int64_t delay_ns)

@@ -29,8 +29,9 @@ static void on_hold_timeout(void *arg)
 
 	if (!i || !instance_is_waiting(i))
 		return;
-	why = xasprintf("not started: %s; free some, lower -m, or label hostel.queue=wait",
-			i->reason ? i->reason : "it waits in the queue");
+	why = xasprintf("not started: %s%s, or label hostel.queue=wait",
+			i->reason ? i->reason : "it waits in the queue",
+			i->is_held || i->e->drain.on ? "" : "; free some, lower -m");
 	if (i->durable)
 		ticket_finish(t, err_new(ERR_INTERNAL, "%s", why), NULL);
 	else

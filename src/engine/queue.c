@@ -201,6 +201,8 @@ static char *reason_of(const struct instance *i)
 		return queue_hold_text(i);
 	if (i->after.n)
 		return after_reason(i);
+	if (i->e->drain.on)
+		return drain_text(i->e);
 	return sched_reason_text(i->e->sched, i->id, name_of, i->e);
 }
 

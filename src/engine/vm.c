@@ -307,6 +307,7 @@ json_t *engine_info(struct engine *e)
 	jx_set_str(j, "nft_table", e->c.nft_table);
 	jx_set_str(j, "cgroup_parent", e->c.cgroup_parent);
 	jx_set_str(j, "policy", sched_policy(e->sched));
+	json_object_set_new(j, "drain", engine_drain_state(e));
 	json_object_set_new(j, "memory_bytes", json_integer(e->memory_bytes));
 	json_object_set_new(j, "cpu_milli", json_integer(e->cpu_milli));
 	return j;
