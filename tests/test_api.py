@@ -495,6 +495,79 @@ def test_a_tree_goes_in_and_out(web):
     assert 'tmp/in.txt' in [n.lstrip('./') for n in names]
 
 
+# ---- the ring of events ----
+
+def memory_kb(d):
+    with open(f'/proc/{d.process.pid}/smaps_rollup') as f:
+        return int(next(l for l in f if l.startswith('Private_Dirty:')).split()[1])
+
+
+def chunks(data):
+    """Lines of a chunked body, and whether its last chunk came."""
+    body, lines = data.split(b'\r\n\r\n', 1)[1], b''
+    while b'\r\n' in body:
+        n, body = body.split(b'\r\n', 1)
+        if not int(n, 16):
+            return lines.splitlines(), True
+        lines, body = lines + body[:int(n, 16)], body[int(n, 16) + 2:]
+    return lines.splitlines(), False
+
+
+def listen(d, query=''):
+    s = raw(d.socket)
+    s.sendall(f'GET /events{query} HTTP/1.1\r\nHost: d\r\n\r\n'.encode())
+    return s, read_until(s, b'\r\n\r\n')
+
+
+def past(d):
+    return [json.loads(l) for l in d.api('GET', f'/events?since=1h&until={time.time()}').body.splitlines()]
+
+
+def tag(d, n):
+    c = UnixHTTP(str(d.socket))
+    for i in range(n):
+        c.request('POST', f'/images/busybox/tag?repo=x&tag={i % 4}')
+        assert c.getresponse().read() == b''
+    c.close()
+
+
+def test_of_1500_events_the_newest_1024_are_kept_and_listeners_hear_all(hosteld):
+    s, head = listen(hosteld, f'?until={time.time() + 600}')
+    begin = time.time()
+    tag(hosteld, 1500)
+    kept = past(hosteld)
+    assert len(kept) == 1024 and {(e['Type'], e['Action']) for e in kept} == {('image', 'tag')}
+    assert [e['timeNano'] for e in kept] == sorted(e['timeNano'] for e in kept) and kept[0]['timeNano'] > begin * 1e9
+    assert [e['Actor']['Attributes']['name'] for e in kept] == [f'x:{i % 4}' for i in range(1500 - 1024, 1500)]
+    heard = head
+    while len(chunks(heard)[0]) < 1500:
+        heard += s.recv(65536)
+    s.close()
+    assert [json.loads(l)['timeNano'] for l in chunks(heard)[0]][-1024:] == [e['timeNano'] for e in kept]
+    before = memory_kb(hosteld)
+    tag(hosteld, 1500)
+    assert memory_kb(hosteld) < before + 1024 and len(past(hosteld)) == 1024
+    for i in range(4):
+        hosteld.api('DELETE', f'/images/x:{i}')
+
+
+def test_a_listener_that_never_reads_is_cut_off_and_long_events_take_bounded_memory(hosteld):
+    """40 MB of events: neither what waits for a listener nor what is kept for later grows past its bound (4 MiB each)."""
+    before = memory_kb(hosteld)
+    deaf, head = listen(hosteld)
+    for n in range(40):
+        r = hosteld.api('POST', '/containers/create', {'Image': 'busybox', 'Cmd': ['true'], 'Labels': {'n': str(n), 'long': 'x' * 500000}})
+        assert r.status == 201, r.body
+        assert hosteld.api('DELETE', f'/containers/{r.json["Id"]}').status == 204
+    heard = head + read_all(deaf)
+    assert len(head) < len(heard) < 6 << 20 and not chunks(heard)[1]
+    deaf.close()
+    kept = past(hosteld)
+    assert (kept[-1]['Action'], kept[-1]['Actor']['Attributes']['n']) == ('destroy', '39')
+    assert 4 <= len(kept) <= 8 and sum(len(e['Actor']['Attributes'].get('long', '')) for e in kept) <= 4 << 20
+    assert memory_kb(hosteld) < before + (24 << 10)
+
+
 def test_fifty_clients_stream_at_once_and_one_never_reads(web):
     held = []
     for n in range(50):

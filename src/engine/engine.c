@@ -182,8 +182,10 @@ static void engine_turn(void *arg)
 {
 	struct engine *e = arg;
 
-	if (!e->is_dirty && !e->queue_dirty && TAILQ_EMPTY(&e->outbox) && TAILQ_EMPTY(&e->grave) &&
-	    TAILQ_EMPTY(&e->bye) && !slicing_is_due(e))
+	/* What a request committed by itself is still to be told. */
+	if (!e->is_dirty && !e->queue_dirty && e->told_seq == e->event_seq &&
+	    TAILQ_EMPTY(&e->outbox) && TAILQ_EMPTY(&e->grave) && TAILQ_EMPTY(&e->bye) &&
+	    !slicing_is_due(e))
 		return;
 	do
 		round_of_turn(e);

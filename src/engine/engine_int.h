@@ -420,8 +420,8 @@ struct engine {
 	struct exec_list execs;    /* oldest first */
 	size_t n_execs;
 	struct event_list events;
-	size_t n_events;
-	uint64_t event_seq;
+	size_t n_events, event_bytes; /* of their texts */
+	uint64_t event_seq, told_seq; /* of the newest; of the newest that was told */
 	struct subscription_list subscriptions;
 	struct job_list jobs;
 	struct shim_list shims; /* children that are to be reaped */

@@ -5,7 +5,9 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define EVENTS_KEPT 1024
+/* Kept for those who ask for the past; labels may be long. */
+#define EVENTS_KEPT       1024
+#define EVENTS_KEPT_BYTES (4u << 20)
 
 static void past_free(struct past_event *p)
 {
@@ -21,7 +23,13 @@ static void drop_oldest(struct engine *e)
 
 	TAILQ_REMOVE(&e->events, p, link);
 	e->n_events--;
+	e->event_bytes -= strlen(p->text);
 	past_free(p);
+}
+
+static bool has_too_many(const struct engine *e)
+{
+	return e->n_events > EVENTS_KEPT || (e->n_events > 1 && e->event_bytes > EVENTS_KEPT_BYTES);
 }
 
 void event_emit(struct engine *e, const char *type, const char *action, const char *id,
@@ -37,8 +45,8 @@ void event_emit(struct engine *e, const char *type, const char *action, const ch
 	p->id = xstrdup(id);
 	p->text = jx_text(a);
 	TAILQ_INSERT_TAIL(&e->events, p, link);
-	if (++e->n_events > EVENTS_KEPT)
-		drop_oldest(e);
+	e->n_events++;
+	e->event_bytes += strlen(p->text);
 	engine_dirty(e); /* told after the commit */
 }
 
@@ -123,10 +131,13 @@ void events_flush(struct engine *e)
 {
 	struct past_event *p;
 
-	if (!is_behind(e))
-		return;
-	TAILQ_FOREACH(p, &e->events, link)
+	if (is_behind(e))
+		TAILQ_FOREACH(p, &e->events, link)
 	deliver_all(e, p);
+	e->told_seq = e->event_seq;
+	/* Not before: whoever listens hears all. */
+	while (has_too_many(e))
+		drop_oldest(e);
 }
 
 void engine_past_events(struct engine *e, int64_t since_ns, int64_t until_ns,
