@@ -34,6 +34,7 @@ bench: build
 	@$(PYTHON) bench/shim_pss.py --vm $(BUILD)
 	@$(PYTHON) bench/vm.py $(BUILD)
 	@$(PYTHON) bench/throughput.py $(BUILD)
+	@$(PYTHON) bench/slices.py $(BUILD)
 
 style: build
 	@$(PYTHON) tools/check_layers.py .

@@ -2,6 +2,7 @@
 #include "engine/slicing.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "backend/resources.h"
@@ -45,6 +46,7 @@ struct slicing {
 	struct slice_config conf;
 	struct loop_alarm *alarm;
 	bool is_due;
+	bool is_prompt; /* a real-time thread */
 	TAILQ_HEAD(, slicing_member) line;
 };
 
@@ -54,6 +56,24 @@ static void due(struct engine *e)
 {
 	if (e->slicing)
 		e->slicing->is_due = true;
+}
+
+static bool freezes(const struct engine *e)
+{
+	return e->slicing && !streq(e->slicing->conf.policy, "fair");
+}
+
+/*
+ * Whoever hands out cpus must get one when a turn ends, though all are busy: before the others,
+ * as a real-time thread, for the microseconds that it needs.  Its children are usual ones again.
+ * Where that is not allowed (rt_runtime 0 in a cgroup), turns end some milliseconds late.
+ */
+static void be_prompt(bool on)
+{
+	const struct sched_param p = { .sched_priority = on };
+
+	if (sched_setscheduler(0, (on ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK, &p) < 0)
+		log_debug("time slicing: not a real-time thread: %s", strerrordesc_np(errno));
 }
 
 struct err *slicing_configure(struct engine *e, const char *policy, int64_t quantum_ns)
@@ -68,6 +88,10 @@ struct err *slicing_configure(struct engine *e, const char *policy, int64_t quan
 	TRY(slice_configure(s->slice, &c));
 	c.policy = slice_policy(s->slice); /* ours to keep */
 	s->conf = c;
+	if (freezes(e) != s->is_prompt) {
+		s->is_prompt = !s->is_prompt;
+		be_prompt(s->is_prompt);
+	}
 	due(e);
 	return NULL;
 }
@@ -80,11 +104,6 @@ const char *slicing_policy(const struct engine *e)
 int64_t slicing_quantum_ns(const struct engine *e)
 {
 	return e->slicing->conf.quantum_ns;
-}
-
-static bool freezes(const struct engine *e)
-{
-	return e->slicing && !streq(e->slicing->conf.policy, "fair");
 }
 
 /* A gang wider than the host would never run. */
