@@ -171,9 +171,9 @@ handler vol_list, vol_create, vol_inspect, vol_remove, vol_prune;
 /* networks.c */
 handler net_list, net_inspect, net_create, net_remove, net_prune, net_connect, net_disconnect;
 /* hostel.c */
-handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_start, hst_queue,
-    hst_resources, hst_policy, hst_policy_set, hst_accounting, hst_config, hst_info, hst_kernels,
-    hst_kernel_add, hst_kernel_remove;
+handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_start, hst_wait,
+    hst_queue, hst_resources, hst_policy, hst_policy_set, hst_accounting, hst_config, hst_info,
+    hst_kernels, hst_kernel_add, hst_kernel_remove;
 /* queue.c */
 handler que_hold, que_release, que_cancel, que_move, que_drain, que_drain_set, que_quotas,
     que_quota_set, que_quota_remove;

@@ -396,6 +396,43 @@ struct err *hst_start(struct call *c)
 	return NULL;
 }
 
+/* ---- wait ---- */
+
+static void on_waited(void *arg, struct err *e, const json_t *result)
+{
+	struct call *c = arg;
+
+	c->ticket = NULL;
+	if (e)
+		call_error(c, e);
+	else
+		call_json(
+		    c, 200,
+		    json_pack("{s:I}", "exit_code", (json_int_t)jx_int(result, "StatusCode", 0)));
+}
+
+struct err *hst_wait(struct call *c)
+{
+	static const char *const names[] = { "running", "exited", "removed", "healthy" };
+	static const enum engine_wait waits[] = { WAIT_RUNNING, WAIT_EXITED, WAIT_REMOVED,
+						  WAIT_HEALTHY };
+	const char *until = call_query(c, "until");
+	struct instance *i;
+	size_t k = 0;
+
+	TRY(call_instance(c, &i));
+	while (k < ARRAY_SIZE(names) && !streq(names[k], until))
+		k++;
+	if (k == ARRAY_SIZE(names))
+		return err_new(ERR_INVALID,
+			       "until is running, exited, removed or healthy, not \"%.64s\"",
+			       until ? until : "");
+	c->ticket = engine_wait(c->api->engine, i, waits[k],
+				(struct engine_done) { .fn = on_waited, .arg = c });
+	call_cancel_when_gone(c);
+	return NULL;
+}
+
 /* ---- numbers, configuration, kernels ---- */
 
 static struct err *answer(struct call *c, json_t *j)

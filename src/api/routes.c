@@ -78,6 +78,7 @@ const struct route api_routes[] = {
 	{ "GET", "/hostel/v1/instances", NO_BODY, hst_list },
 	{ "GET", "/hostel/v1/instances/{id}", NO_BODY, hst_inspect },
 	{ "POST", "/hostel/v1/instances/{id}/start", NO_BODY, hst_start },
+	{ "POST", "/hostel/v1/instances/{id}/wait", NO_BODY, hst_wait },
 	{ "GET", "/hostel/v1/queue", NO_BODY, hst_queue },
 	{ "POST", "/hostel/v1/queue/{id}/hold", NO_BODY, que_hold },
 	{ "POST", "/hostel/v1/queue/{id}/release", NO_BODY, que_release },

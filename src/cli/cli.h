@@ -76,9 +76,9 @@ char *cli_filters(const struct args *a);
 const struct command *cli_root(void);
 
 /* Tables that several commands use. */
-extern const struct opt_table format_options; /* --format json|table */
+extern const struct opt_table format_options;     /* --format json|table */
 extern const struct opt_table csv_format_options; /* and csv */
-extern const struct opt_table quiet_options;  /* -q */
+extern const struct opt_table quiet_options;      /* -q */
 
 /* ---- commands, by file ---- */
 
@@ -86,7 +86,7 @@ extern const struct opt_table create_options; /* create_opts.c: run and create *
 extern const struct opt_table update_options;
 extern const struct opt_table accounting_options; /* accounting.c */
 extern const struct opt_table simulate_options;   /* simulate.c */
-extern const struct opt_table session_options;  /* run.c: -d, --detach-keys … */
+extern const struct opt_table session_options;    /* run.c: -d, --detach-keys … */
 
 extern const struct opt_table drain_options;      /* drain.c */
 extern const struct opt_table quota_set_options;  /* quota.c */

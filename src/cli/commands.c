@@ -80,6 +80,8 @@ static const struct opt_table rm_options = OPT_TABLE(rm_rows);
 static const struct opt wait_rows[] = {
 	{ "condition", 0, OPT_TEXT, "WHAT", "not-running (default), next-exit, removed",
 	  .choices = "not-running next-exit removed" },
+	{ "until", 0, OPT_TEXT, "STATE", "running, exited, removed or healthy (by its check)",
+	  .choices = "running exited removed healthy" },
 };
 static const struct opt_table wait_options = OPT_TABLE(wait_rows);
 
@@ -326,7 +328,10 @@ static const struct command commands[] = {
 	  .max_args = ANY, .what = WHAT_INSTANCE, .run = cmd_rm },
 	{ "wait", "NAME...", "Wait for the end and print the exit codes", RUN,
 	  .tables = { &wait_options }, .min_args = 1, .max_args = ANY, .what = WHAT_INSTANCE,
-	  .run = cmd_wait },
+	  .run = cmd_wait,
+	  .details = "--until running and --until healthy print the names of those that are, and "
+		     "fail with 1 for one\n"
+		     "that has ended for good; the others print exit codes, as docker wait does." },
 	{ "rename", "NAME NEW", "Give another name", RUN, .min_args = 2, .max_args = 2,
 	  .what = WHAT_INSTANCE, .run = cmd_rename },
 	{ "update", "NAME...", "Change limits and restart policy", RUN,

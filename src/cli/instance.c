@@ -113,6 +113,20 @@ static struct err *wait_one(struct cli *c, const struct args *a, const char *ref
 	return NULL;
 }
 
+/* Exit codes are printed of those that end, names of those that live. */
+static struct err *wait_until(struct cli *c, const struct args *a, const char *ref)
+{
+	const char *until = args_text(a, "until");
+	OWN(json) json_t *doc = NULL;
+
+	TRY(cli_call(c, "POST", NULL, &doc, "/hostel/v1/instances/%s/wait?until=%s", ref, until));
+	if (streq(until, "running") || streq(until, "healthy"))
+		printf("%s\n", ref);
+	else
+		printf("%d\n", (int)jx_int(doc, "exit_code", -1));
+	return NULL;
+}
+
 VERB(cmd_stop, stop)
 VERB(cmd_restart, restart)
 VERB(cmd_kill, kill_one)
@@ -126,7 +140,9 @@ struct err *cmd_rm(struct cli *c, const struct args *a)
 
 struct err *cmd_wait(struct cli *c, const struct args *a)
 {
-	return cli_each(c, a, wait_one, true);
+	if (args_has(a, "until") && args_has(a, "condition"))
+		return err_new(ERR_INVALID, "only one of --until and --condition");
+	return cli_each(c, a, args_has(a, "until") ? wait_until : wait_one, true);
 }
 
 struct err *cmd_rename(struct cli *c, const struct args *a)

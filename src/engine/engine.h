@@ -195,9 +195,21 @@ struct err *engine_remove(struct engine *e, struct instance *i, bool force, bool
 struct err *engine_resize(struct engine *e, struct instance *i, const char *exec_id, int rows,
 			  int cols) MUST_USE;
 
-enum engine_wait { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED, WAIT_RUNNING };
+enum engine_wait {
+	WAIT_NOT_RUNNING, /* created counts, too */
+	WAIT_NEXT_EXIT,
+	WAIT_EXITED, /* it has ended, or its start failed; what was never started is waited for */
+	WAIT_REMOVED,
+	WAIT_RUNNING,
+	WAIT_HEALTHY, /* by its check */
+};
 
-/** engine_wait() - result {"StatusCode":n[,"Note":why it ended so]} */
+/**
+ * engine_wait() - result {"StatusCode":n[,"Note":why it ended so]}
+ *
+ * WAIT_RUNNING and WAIT_HEALTHY fail (ERR_STATE, with how it ended) when it has ended for good,
+ * now or meanwhile, WAIT_HEALTHY too when nothing checks it.
+ */
 struct engine_ticket *engine_wait(struct engine *e, struct instance *i, enum engine_wait until,
 				  struct engine_done done);
 

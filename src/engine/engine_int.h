@@ -522,6 +522,9 @@ bool outbox_flush(struct engine *e);
 /** waits_exited() - an instance's run ended (or its start failed): tell those who wait */
 void waits_exited(struct instance *i);
 void waits_running(struct instance *i);
+void waits_healthy(struct instance *i);
+/** waits_over() - it has ended for good: those that wait for it to live are told so */
+void waits_over(struct instance *i);
 void waits_removed(struct instance *i);
 
 /** tickets_fail() - all tickets of a kind, with copies of one error */
@@ -772,6 +775,8 @@ void health_stop(struct instance *i);
 /** health_exec_ended() - @error: it could not be run; NULL: it was */
 void health_exec_ended(struct instance *i, const char *exec_id, int code, const char *error);
 void health_view(const struct instance *i, struct instance_view *v);
+/** health_is_checked() - will it be, while it runs? */
+bool health_is_checked(const struct instance *i);
 
 /** exec_mark_check() - it is forgotten when it ends; exec_forget_check() - now */
 void exec_mark_check(struct engine *e, const char *exec_id);

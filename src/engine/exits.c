@@ -129,6 +129,7 @@ static void let_go(struct instance *i)
 	i->durable = false;
 	queue_leave(i);
 	claim_release(i);
+	waits_over(i);
 	after_ended(i);
 	if (i->spec->auto_remove || i->is_removing)
 		remove_now(i);

@@ -101,6 +101,8 @@ static void become(struct instance *i, enum health_state next)
 	instance_touch(i);
 	instance_emit(i, action, NULL);
 	log_debug("instance=%.12s health=%s", i->id, health_name(next));
+	if (next == HEALTH_HEALTHY)
+		waits_healthy(i);
 }
 
 static void result(struct health *h, int code, const char *output)
@@ -200,6 +202,16 @@ static void on_timer(void *arg)
 }
 
 /* ---- life ---- */
+
+bool health_is_checked(const struct instance *i)
+{
+	OWN(err) struct err *no_agent = i->spec->healthcheck ? vm_check_agent(i) : NULL;
+	struct health_rules rules = { 0 };
+	bool is_checked = !no_agent && health_rules_read(i->spec->healthcheck, &rules);
+
+	strv_done(&rules.cmd);
+	return is_checked;
+}
 
 void health_start(struct instance *i)
 {

@@ -138,6 +138,7 @@ static void refuse(struct instance *i, const char *why)
 	i->exit_code = 128;
 	streams_close(i);
 	waits_exited(i);
+	waits_over(i);
 	tickets_fail(i, TICKET_START, ERR_INTERNAL, why);
 	after_ended(i);
 	if (i->spec->auto_remove)

@@ -129,6 +129,7 @@ void start_failed(struct instance *i, enum err_kind kind, const char *why)
 	tickets_fail(i, TICKET_START, kind, text);
 	tickets_succeed(i, TICKET_STOP);
 	waits_exited(i);
+	waits_over(i);
 	after_ended(i);
 	if (i->spec->auto_remove || i->is_removing)
 		remove_now(i);

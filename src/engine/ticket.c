@@ -133,7 +133,7 @@ static void waits_finish(struct instance *i, unsigned untils)
 
 void waits_exited(struct instance *i)
 {
-	waits_finish(i, 1U << WAIT_NOT_RUNNING | 1U << WAIT_NEXT_EXIT);
+	waits_finish(i, 1U << WAIT_NOT_RUNNING | 1U << WAIT_NEXT_EXIT | 1U << WAIT_EXITED);
 }
 
 void waits_running(struct instance *i)
@@ -141,20 +141,88 @@ void waits_running(struct instance *i)
 	waits_finish(i, 1U << WAIT_RUNNING);
 }
 
+void waits_healthy(struct instance *i)
+{
+	waits_finish(i, 1U << WAIT_HEALTHY);
+}
+
+/* Those that wait for it to live. */
+static void waits_fail(struct instance *i, const char *why)
+{
+	struct engine_ticket *t, *next;
+
+	for (t = TAILQ_FIRST(&i->tickets); t; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (t->kind == TICKET_WAIT &&
+		    (t->until == WAIT_RUNNING || t->until == WAIT_HEALTHY))
+			ticket_finish(t, err_new(ERR_STATE, "%s", why), NULL);
+	}
+}
+
+static bool has_ended(const struct instance *i)
+{
+	return i->state == INST_EXITED || (i->state == INST_CREATED && *i->error);
+}
+
+/* "web has ended with 3", "web: not started: memory: …" */
+static char *end_text(const struct instance *i)
+{
+	if (i->state == INST_EXITED && i->account.start_ns)
+		return xasprintf("%s has ended with %d%s%s", i->spec->name, i->exit_code,
+				 *i->error ? ": " : "", i->error);
+	return xasprintf("%s: %s", i->spec->name, *i->error ? i->error : "it has ended");
+}
+
+void waits_over(struct instance *i)
+{
+	OWN(mem) char *why = end_text(i);
+
+	waits_fail(i, why);
+}
+
 void waits_removed(struct instance *i)
 {
+	OWN(mem) char *why = xasprintf("%s was removed", i->spec->name);
+
+	waits_fail(i, why);
 	waits_finish(i, ~0U);
+}
+
+/* Has it come true already?  @ret_why: it cannot any more; owned by the caller */
+static bool is_reached(const struct instance *i, enum engine_wait until, char **ret_why)
+{
+	switch (until) {
+	case WAIT_NOT_RUNNING:
+		return i->state == INST_CREATED || i->state == INST_EXITED;
+	case WAIT_EXITED:
+		return has_ended(i);
+	case WAIT_HEALTHY:
+		if (!health_is_checked(i))
+			*ret_why = xasprintf("%s has no health check", i->spec->name);
+		else if (has_ended(i))
+			*ret_why = end_text(i);
+		return i->health && i->health_state == HEALTH_HEALTHY;
+	case WAIT_RUNNING:
+		if (has_ended(i))
+			*ret_why = end_text(i);
+		return i->state == INST_RUNNING;
+	case WAIT_NEXT_EXIT:
+	case WAIT_REMOVED:
+		break;
+	}
+	return false;
 }
 
 struct engine_ticket *engine_wait(struct engine *e, struct instance *i, enum engine_wait until,
 				  struct engine_done done)
 {
 	struct engine_ticket *t = ticket_new(e, i, TICKET_WAIT, done);
-	bool is_over = i->state == INST_CREATED || i->state == INST_EXITED;
+	OWN(mem) char *why = NULL;
 
 	t->until = until;
-	if ((until == WAIT_NOT_RUNNING && is_over) ||
-	    (until == WAIT_RUNNING && i->state == INST_RUNNING))
+	if (is_reached(i, until, &why))
 		ticket_finish(t, NULL, status_of(i));
+	else if (why)
+		ticket_finish(t, err_new(ERR_STATE, "%s", why), NULL);
 	return t;
 }
