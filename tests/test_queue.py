@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user does with the queue: hold, release, cancel, move."""
-import json, os, re, threading
+import csv, json, os, re, threading
 
 import pytest
 
@@ -326,3 +326,25 @@ def test_a_bad_quota_is_one_clear_line(full):
     full.ok('quota', 'set', 'root', '--instances', '7')
     assert full.ok('quota', 'ls', '--format', '{{.user}} {{.cpu_milli}} {{.instances}}') == 'root 1500 7'
     assert full.ok('__complete', '--', 'quota', 'rm', '').split() == ['root']
+
+
+# ---- output ----
+
+def test_the_queue_is_shown_as_csv_and_again_each_second(full):
+    waits(full, 'aa', 'bb')
+    rows = list(csv.DictReader(full.ok('queue', '--format', 'csv').splitlines()))
+    assert [(r['position'], r['name'], r['memory_bytes'], r['held']) for r in rows] == \
+        [('1', 'aa', str(150 << 20), 'false'), ('2', 'bb', str(150 << 20), 'false')]
+    assert rows[0]['reason'] == reason(full, 'aa')
+    p = full.popen('queue', '--watch')
+    try:
+        assert [p.stdout.readline().split()[0] for _ in range(3)] == ['NAME', 'aa', 'bb']
+        full.ok('queue', 'move', 'bb', '--first')
+        for _ in range(20):
+            names = [p.stdout.readline().split()[0] for _ in range(3)]
+            if names == ['NAME', 'bb', 'aa']:
+                break
+        assert names == ['NAME', 'bb', 'aa']
+    finally:
+        p.kill()
+        p.communicate()

@@ -265,6 +265,11 @@ static const struct command policy_subs[] = {
 	      "easy-sjf, conservative. An order alone is strict, easy alone is fcfs/easy." },
 };
 
+static const struct opt queue_rows[] = {
+	{ "watch", 0, OPT_FLAG, NULL, "Again each second" },
+};
+static const struct opt_table queue_options = OPT_TABLE(queue_rows);
+
 static const struct command queue_subs[] = {
 	{ "hold", "NAME...", "Pass over those that wait, until they are released", .min_args = 1,
 	  .max_args = ANY, .what = WHAT_WAITING, .run = cmd_queue_hold,
@@ -397,7 +402,7 @@ static const struct command commands[] = {
 	  .what = WHAT_IMAGE, .run = cmd_history },
 
 	{ "queue", "[COMMAND]", "What waits, in order, and for what", HOST,
-	  .tables = { &format_options, &quiet_options }, .subs = queue_subs,
+	  .tables = { &queue_options, &csv_format_options, &quiet_options }, .subs = queue_subs,
 	  .n_subs = ARRAY_SIZE(queue_subs), .run = cmd_queue },
 	{ "drain", "", "Start nothing new on this host, before maintenance", HOST,
 	  .tables = { &drain_options }, .run = cmd_drain,

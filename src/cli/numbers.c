@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "cli/cli.h"
 #include "cli/show.h"
 #include "cli/table.h"
@@ -30,7 +33,41 @@ static struct err *tell_drain(struct cli *c)
 	return NULL;
 }
 
-struct err *cmd_queue(struct cli *c, const struct args *a)
+/* Members of an entry, or of its demand. */
+static const char *const csv_columns[] = {
+	"position",     "id",         "name",     "kind",       "uid",  "cpu_milli",
+	"memory_bytes", "disk_bytes", "since_ns", "waiting_ns", "held", "reason",
+};
+
+static void queue_csv(const json_t *list)
+{
+	const json_t *q;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(csv_columns); i++)
+		show_csv(csv_columns[i], i == 0);
+	printf("\n");
+	json_array_foreach(list, i, q)
+	{
+		for (size_t k = 0; k < ARRAY_SIZE(csv_columns); k++) {
+			const json_t *v = json_object_get(q, csv_columns[k]);
+			OWN(mem) char *text = NULL;
+
+			if (!v)
+				v = json_object_get(json_object_get(q, "demand"), csv_columns[k]);
+			text = v && !json_is_string(v) && !json_is_null(v)
+				   ? json_dumps(v, JSON_ENCODE_ANY)
+				   : NULL;
+			show_csv(text                ? text
+				 : json_is_string(v) ? json_string_value(v)
+						     : "",
+				 k == 0);
+		}
+		printf("\n");
+	}
+}
+
+static struct err *queue_once(struct cli *c, const struct args *a)
 {
 	static const char *const headings[] = { "NAME",    "KIND",   "CPU", "MEM",
 						"WAITING", "REASON", NULL };
@@ -41,6 +78,10 @@ struct err *cmd_queue(struct cli *c, const struct args *a)
 	size_t i;
 
 	TRY(cli_call(c, "GET", NULL, &list, "/hostel/v1/queue"));
+	if (!args_flag(a, "quiet") && streq(args_text(a, "format"), "csv")) {
+		queue_csv(list);
+		return NULL;
+	}
 	if (!args_flag(a, "quiet") && show_otherwise(a, list, NULL, &e))
 		return e;
 	json_array_foreach(list, i, q)
@@ -62,4 +103,18 @@ struct err *cmd_queue(struct cli *c, const struct args *a)
 		return NULL;
 	table_print(t, stdout);
 	return tell_drain(c);
+}
+
+struct err *cmd_queue(struct cli *c, const struct args *a)
+{
+	bool is_watch = args_flag(a, "watch");
+
+	do {
+		if (is_watch && isatty(1))
+			fputs("\033[H\033[2J", stdout);
+		TRY(queue_once(c, a));
+		if (fflush(stdout) != 0)
+			return err_new(ERR_INTERNAL, "write to stdout failed");
+	} while (is_watch && !sleep(1));
+	return NULL;
 }
