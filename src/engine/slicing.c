@@ -18,7 +18,7 @@
 #define QUANTUM_MAX_NS (3600 * 1000 * MS)
 #define AGING_NS       (10 * 1000 * MS) /* priority: ready so long is worth one step */
 #define BOOST_NS       (10 * 1000 * MS) /* mlfq: all back to the first level */
-#define LOOK_NS        (MS / 10)        /* FREEZING: look again after this, then twice … */
+#define LOOK_NS        (MS / 20)        /* FREEZING: look again after this, then twice … */
 #define LOOK_MAX_NS    (MS)
 #define SETTLE_NS      (20 * MS) /* what sleeps in the kernel uses no cpu: do not wait for it */
 #define SAVE_NS        (10 * 1000 * MS)
