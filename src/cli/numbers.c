@@ -35,8 +35,9 @@ static struct err *tell_drain(struct cli *c)
 
 /* Members of an entry, or of its demand. */
 static const char *const csv_columns[] = {
-	"position",     "id",         "name",     "kind",       "uid",  "cpu_milli",
-	"memory_bytes", "disk_bytes", "since_ns", "waiting_ns", "held", "reason",
+	"position",          "id",         "name",     "kind",       "uid",  "cpu_milli",
+	"memory_bytes",      "disk_bytes", "since_ns", "waiting_ns", "held", "reason",
+	"expected_start_ns",
 };
 
 static void queue_csv(const json_t *list)
@@ -67,10 +68,21 @@ static void queue_csv(const json_t *list)
 	}
 }
 
+/* "in 5 min", where it is known. */
+static void starts_cell(struct table *t, int64_t starts_ns)
+{
+	char text[24];
+
+	if (starts_ns)
+		table_cell(t, "in %s", text_age(starts_ns - clock_wall_ns(), text));
+	else
+		table_cell(t, "-");
+}
+
 static struct err *queue_once(struct cli *c, const struct args *a)
 {
-	static const char *const headings[] = { "NAME",    "KIND",   "CPU", "MEM",
-						"WAITING", "REASON", NULL };
+	static const char *const headings[] = { "NAME",    "KIND",   "CPU",    "MEM",
+						"WAITING", "STARTS", "REASON", NULL };
 	OWN(table) struct table *t = table_new(headings);
 	OWN(json) json_t *list = NULL;
 	const json_t *q;
@@ -97,6 +109,7 @@ static struct err *queue_once(struct cli *c, const struct args *a)
 		table_cell(t, "%s", cpu ? text_cpus(cpu, text) : "-");
 		table_cell(t, "%s", bytes_or_dash(jx_int(demand, "memory_bytes", 0), text));
 		table_cell(t, "%s", text_age(jx_int(q, "waiting_ns", 0), text));
+		starts_cell(t, jx_int(q, "expected_start_ns", 0));
 		table_cell(t, "%s", jx_str(q, "reason", "-"));
 	}
 	if (args_flag(a, "quiet"))

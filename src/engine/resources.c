@@ -13,6 +13,7 @@
 struct listing {
 	struct engine *e;
 	json_t *out;
+	size_t at; /* of those listed, whose start comes next */
 };
 
 json_t *amounts_json(const struct amounts *a)
@@ -54,11 +55,27 @@ static void list_waiting(void *arg, const char *id, int64_t arrival_ns)
 	json_array_append_new(l->out, j);
 }
 
+/* When it starts, on the wall clock; null where that cannot be known. */
+static void list_start(void *arg, const char *id, int64_t starts_ns)
+{
+	struct listing *l = arg;
+	json_t *j = json_array_get(l->out, l->at);
+
+	if (!streq(jx_str(j, "id", ""), id))
+		return;
+	l->at++;
+	json_object_set_new(j, "expected_start_ns",
+			    starts_ns ? json_integer(starts_ns - clock_boot_ns() + clock_wall_ns())
+				      : json_null());
+}
+
 json_t *engine_queue(struct engine *e)
 {
-	struct listing l = { e, json_array() };
+	struct listing l = { .e = e, .out = json_array() };
+	int64_t now = clock_boot_ns();
 
-	sched_each_waiting(e->sched, clock_boot_ns(), list_waiting, &l);
+	sched_each_waiting(e->sched, now, list_waiting, &l);
+	sched_expected_starts(e->sched, now, list_start, &l);
 	return l.out;
 }
 

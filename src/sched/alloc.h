@@ -245,4 +245,14 @@ size_t alloc_waiting(const struct alloc *a);
  */
 uint32_t *alloc_queue(struct alloc *a, int64_t now_ns, size_t *ret_n);
 
+/**
+ * alloc_forecast() - when those that wait will start, if all that runs ends as planned and nobody
+ * arrives
+ * @queue, @n:      of alloc_queue()
+ * @ret_starts_ns:  one each; 0: it cannot be known, since somebody's end cannot, or it is too far
+ *                  off (256 passes).  One pool only.
+ */
+void alloc_forecast(const struct alloc *a, int64_t now_ns, const uint32_t *queue, size_t n,
+		    int64_t *ret_starts_ns);
+
 #endif

@@ -768,6 +768,19 @@ bool sched_held(const struct sched *s, const char *id, struct amounts *ret)
 	return true;
 }
 
+void sched_expected_starts(struct sched *s, int64_t now_ns,
+			   void (*fn)(void *arg, const char *id, int64_t starts_ns), void *arg)
+{
+	size_t n = 0;
+	OWN(mem) uint32_t *q = alloc_queue(s->alloc, now_ns, &n);
+	OWN(mem) int64_t *starts = xcalloc(n + 1, sizeof(int64_t));
+
+	if (n && !s->is_draining)
+		alloc_forecast(s->alloc, now_ns, q, n, starts);
+	for (size_t i = 0; i < n; i++)
+		fn(arg, named_of(s, q[i])->id, starts[i]);
+}
+
 void sched_each_waiting(struct sched *s, int64_t now_ns,
 			void (*fn)(void *arg, const char *id, int64_t arrival_ns), void *arg)
 {

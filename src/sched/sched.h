@@ -190,6 +190,14 @@ void sched_totals(const struct sched *s, struct amounts *ret_total, struct amoun
 /** sched_held() - what an admitted job holds now; false when it is not admitted */
 bool sched_held(const struct sched *s, const char *id, struct amounts *ret);
 
+/**
+ * sched_expected_starts() - when those that wait will start, in the order of the policy
+ * @fn: @starts_ns on the clock of @now_ns; 0: it cannot be known, because an end cannot, or
+ *      because nothing is admitted (drain)
+ */
+void sched_expected_starts(struct sched *s, int64_t now_ns,
+			   void (*fn)(void *arg, const char *id, int64_t starts_ns), void *arg);
+
 /** sched_each_waiting() - in the order of the policy at @now_ns */
 void sched_each_waiting(struct sched *s, int64_t now_ns,
 			void (*fn)(void *arg, const char *id, int64_t arrival_ns), void *arg);

@@ -346,9 +346,55 @@ static void declared_demand_never_exceeds_the_total(void **state)
 		assert_int_equal(held.v[r], 0);
 }
 
+static void note_start(void *arg, const char *id, int64_t starts_ns)
+{
+	str_addf(arg, "%s:%d ", id, (int)starts_ns);
+}
+
+/* a holds 6 of 10 until 10, b wants 8 for 5, c and d 4 for 5. */
+static void an_expected_start_is_known_when_the_ends_before_it_are(void **state)
+{
+	static const struct {
+		const char *policy;
+		int64_t a, b; /* expected run times; 0: unknown */
+		const char *want;
+	} cases[] = {
+		{ "fcfs/strict", 10, 5, "b:10 c:15 d:15 " },
+		{ "fcfs/easy", 10, 5, "b:10 c:15 d:15 " },
+		{ "sjf/strict", 10, 8, "c:10 d:10 b:15 " },
+		{ "fcfs/conservative", 10, 5, "b:10 c:15 d:15 " },
+		{ "fcfs/easy", 0, 5, "b:0 c:0 d:0 " },
+		{ "fcfs/easy", 10, 0, "b:10 c:0 d:0 " },
+		{ "fcfs/strict", 3, 5, "b:0 c:0 d:0 " }, /* outlived at 4 */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		OWN(sched) struct sched *s = host(10 * GIB, 4000);
+		OWN(str) struct str got = { 0 };
+		struct sched_job a = wants("a", 6 * GIB, 0), b = wants("b", 8 * GIB, 0),
+				 c = wants("c", 5 * GIB, 0), d = wants("d", 5 * GIB, 0);
+
+		assert_null(sched_policy_set(s, cases[i].policy));
+		a.expect_ns = cases[i].a;
+		b.expect_ns = cases[i].b;
+		c.expect_ns = d.expect_ns = 5;
+		sched_arrive(s, &a, 0);
+		assert_pass(s, 0, "a");
+		sched_arrive(s, &b, 1);
+		sched_arrive(s, &c, 2);
+		sched_arrive(s, &d, 3);
+		assert_pass(s, 4, "");
+		sched_expected_starts(s, 4, note_start, &got);
+		assert_string_equal(got.buf, cases[i].want);
+		assert_pass(s, 4, ""); /* it changed nothing */
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_expected_start_is_known_when_the_ends_before_it_are),
 		cmocka_unit_test(first_come_is_first_served_and_nobody_passes_the_head),
 		cmocka_unit_test(list_lets_pass_what_fits),
 		cmocka_unit_test(what_declares_nothing_waits_behind_nobody),
