@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event log: what hosteld writes of its scheduler, over its life, death and a full log."""
+"""The event log: what hosteld writes of its scheduler, over its life, death and a full log; and its replay."""
 import contextlib
+import json
 import os
+import random
 import time
 
-from conftest import run, waiter
+import pytest
+
+from conftest import Hosteld, need, run, waiter
 
 wait_for = waiter(120)
 
@@ -203,3 +207,174 @@ def test_a_full_disk_costs_records_and_nothing_else(new_hosteld, busybox_tar, tm
     finally:
         run('umount', log)
         run('umount', tmp_path)
+
+
+# ---- its replay ----
+
+def check(path, *options):
+    return run(need('hostel'), 'simulate', '--check-log', path, *options)
+
+
+def queue(d, name, cpus, memory, command):
+    body = {'Image': 'busybox', 'Cmd': command, 'Labels': {'hostel.queue': 'wait'},
+            'HostConfig': {'NanoCpus': int(cpus * 1e9), 'Memory': memory << 20}}
+    assert d.api('POST', f'/containers/create?name={name}', body).status == 201
+    assert d.api('POST', f'/containers/{name}/start').status == 204
+
+
+def waiting(d):
+    return [i['name'] for i in d.api('GET', '/hostel/v1/instances?all=true').json if i['state'] == 'queued']
+
+
+def change_by_hand(d, n):
+    some = waiting(d) if n % 20 == 10 else []
+    if len(some) > 3:
+        d.hostel('queue', 'hold', some[0])
+        d.hostel('queue', 'move', some[-1], '--first')
+        d.hostel('queue', 'cancel', some[1])
+    if n % 20 == 15:
+        release_all(d)
+
+
+def release_all(d):
+    for name in waiting(d):
+        d.hostel('queue', 'release', name)
+
+
+@pytest.fixture(scope='module')
+def history(root_only, busybox_tar, tmp_path_factory):
+    """The folder with the log of a hosteld that ran 200 instances: four policies, holds, moves, a death."""
+    d = Hosteld('--cpus-total', '4', '--overcommit-cpu', '1', '--memory-total', '2g', '--reserve-memory', '128m',
+                '--manage-memory', '256m')
+    policies = {50: ['saf/list'], 100: ['drf/easy', '--max-wait', '1s'], 150: ['wfp3/easy']}
+    rnd = random.Random(7)
+    to = tmp_path_factory.mktemp('history')
+    try:
+        d.start()
+        d.ok('load', '-q', '-i', busybox_tar)
+        for n in range(200):
+            if n in policies:
+                d.ok('policy', 'set', '--allocate', *policies[n])
+            if n == 150:
+                d.kill()
+                d.start()
+            queue(d, f'i{n}', rnd.choice([0.5, 1, 1, 2, 4]), rnd.choice([64, 128, 512, 1024]),
+                  ['true'] if n % 3 else ['sleep', f'0.{n % 7}'])
+            change_by_hand(d, n)
+        release_all(d)
+        wait_for(lambda: not waiting(d))
+        d.stop()
+        (to / 'events.log').write_bytes((d.root / 'events.log').read_bytes())
+        d.start()
+    finally:
+        left = d.teardown()
+    assert not left, f'left behind: {left}'
+    return to
+
+
+def test_the_log_of_200_instances_replayed_gives_the_same_decisions_in_the_same_order(history):
+    g = Log(history / 'events.log')
+    # It has what it is to have: waits, changes by hand, all policies, a second life.
+    assert len(set(g.numbers('A'))) == 200 and len(g.of('D')) > 180
+    assert {w[0] for _, w in g.of('P')} >= {'fcfs/easy', 'saf/list', 'drf/easy', 'wfp3/easy'}
+    assert len(g.of('B')) == 2 and g.of('H') and g.of('M') and g.of('W')
+    p = check(history / 'events.log', '--format', 'json')
+    assert p.returncode == 0, p.out + p.err
+    found = json.loads(p.out)
+    assert found['difference'] is None
+    assert found['decisions'] == len(g.of('D')) and found['passes'] == len(g.of('R')) and found['begins'] == 2
+    assert g.numbers('D') != sorted(g.numbers('D'))
+
+
+def decisions(lines):
+    return [n for n, l in enumerate(lines) if l.split()[1:2] == ['D']]
+
+
+def swap_two(lines):
+    d = decisions(lines)
+    n, m = d[len(d) // 2], d[len(d) // 2 + 1]
+    a, b = lines[n].split(), lines[m].split()
+    lines[n], lines[m] = f'{a[0]} D {b[2]}', f'{b[0]} D {a[2]}'
+    return n + 1
+
+
+def leave_one_out(lines):
+    d = decisions(lines)
+    n = d[len(d) // 2]
+    del lines[n]
+    return n + 1
+
+
+def take_another_policy(lines):
+    n = [n for n, l in enumerate(lines) if l.split()[1:] == ['P', 'saf/list']][0]
+    lines[n] = lines[n].replace('saf/list', 'laf/strict')
+    return None
+
+
+@pytest.mark.parametrize('damage', [swap_two, leave_one_out, take_another_policy])
+def test_a_log_whose_decisions_are_others_is_found_out(history, tmp_path, damage):
+    lines = (history / 'events.log').read_text().split('\n')
+    at = damage(lines)
+    (tmp_path / 'log').write_text('\n'.join(lines))
+    p = check(tmp_path / 'log')
+    assert p.returncode == 1 and ' admits ' in p.out
+    assert p.out.startswith(f'{tmp_path}/log: line {at or ""}')
+
+
+def test_a_history_is_a_workload(history):
+    p = run(need('hostel'), 'simulate', '--from-log', history / 'events.log', '--policy', 'fcfs,sjf/easy', '--info', 'act',
+            '--format', 'json')
+    assert p.returncode == 0, p.err
+    fcfs, sjf = json.loads(p.out)
+    assert fcfs['jobs'] > 180 and fcfs['jobs'] + fcfs['dropped'] >= 200
+    assert sjf['wait_s']['mean'] <= fcfs['wait_s']['mean']
+
+
+def waits_of(g):
+    """What was recorded, told by the log alone: number → ns from arrival to admission, of those that ended."""
+    arrived, admitted, ended = {}, {}, set()
+    for t, l, w in g.records:
+        if l == 'A':
+            arrived.setdefault(w[0], t - int(w[12] if len(w) > 12 else 0))
+        elif l == 'D':
+            admitted.setdefault(w[0], t)
+        elif l == 'H' and w[1:] != ['1'] and w[0] not in admitted:
+            arrived[w[0]] = t
+        elif l == 'E':
+            ended.add(w[0])
+    return [admitted[n] - arrived[n] for n in ended if n in admitted]
+
+
+def test_what_if_sets_other_policies_beside_what_was_recorded(history):
+    p = run(need('hostel'), 'simulate', '--what-if', 'sjf/easy,fcfs', '--root', history, '--format', 'json')
+    assert p.returncode == 0, p.err
+    rows = json.loads(p.out)
+    assert [r['policy'] for r in rows] == ['recorded', 'wfp3/easy', 'sjf/easy', 'fcfs/strict']
+    waits = waits_of(Log(history / 'events.log'))
+    assert rows[0]['jobs'] == len(waits)
+    assert rows[0]['t_wait_s'] == pytest.approx(sum(waits) / 1e9, abs=1e-6)
+    for r in rows[1:]:
+        assert r['saved_s'] == pytest.approx(rows[0]['t_wait_s'] - r['t_wait_s'], abs=1e-9)
+    table = run(need('hostel'), 'simulate', '--what-if', 'sjf/easy', '--root', history)
+    assert 'recorded' in table.out and 'SAVED' in table.out.split('\n')[0]
+
+
+def test_what_if_asks_the_daemon_where_its_history_is(new_hosteld, busybox_tar):
+    d = small(new_hosteld, busybox_tar)
+    p = d.hostel('simulate', '--what-if', 'sjf')
+    assert p.returncode and 'no history of this host: nothing in' in p.err and '\n' not in p.err
+    d.ok('run', '--rm', '--cpus', '1', 'busybox', 'true')
+    wait_for(lambda: d.hostel('simulate', '--what-if', 'sjf').returncode == 0)
+    assert 'sjf/strict' in d.ok('simulate', '--what-if', 'sjf')
+
+
+def test_without_a_history_it_says_so_in_one_line(tmp_path):
+    def refused(*options):
+        p = run(need('hostel'), 'simulate', *options)
+        assert p.returncode and '\n' not in p.err
+        return p.err
+    assert 'no history of this host' in refused('--what-if', 'sjf', '--root', tmp_path)
+    assert 'either' in refused('--what-if', 'sjf', '--check-log', 'x')
+    (tmp_path / 'events.log').write_text('hostel-events 2 0\n')
+    assert 'another version' in refused('--what-if', 'sjf', '--root', tmp_path)
+    assert 'another version' in refused('--check-log', tmp_path / 'events.log')

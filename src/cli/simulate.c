@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/history.h"
 #include "cli/table.h"
 #include "sim/load.h"
 #include "sim/nodes.h"
@@ -61,6 +62,12 @@ static const struct opt rows[] = {
 	{ "strict", 0, OPT_FLAG, NULL, "Refuse a trace with bad lines" },
 	{ "from-log", 0, OPT_TEXT, "FILE", "Replay an event log of hosteld instead of a trace",
 	  .what = WHAT_FILE },
+	{ "what-if", 0, OPT_TEXT, "LIST",
+	  "This host's own history under these policies, beside what was recorded" },
+	{ "root", 0, OPT_TEXT, "DIR", "what-if: hosteld's folder (that of the hosteld here)",
+	  .what = WHAT_FILE },
+	{ "check-log", 0, OPT_TEXT, "FILE",
+	  "Are the decisions in an event log those that its events lead to?", .what = WHAT_FILE },
 };
 const struct opt_table simulate_options = OPT_TABLE(rows);
 
@@ -549,7 +556,8 @@ struct err *cmd_simulate(struct cli *c, const struct args *a)
 {
 	OWN(simulation) struct simulation s = { .args = a };
 
-	(void)c;
+	if (args_has(a, "check-log") || args_has(a, "what-if"))
+		return history_look(c, a);
 	TRY(config_read(&s));
 	TRY(machine_read(&s));
 	TRY(trace_read(&s));

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/log_int.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/read_int.h"
 #include "util/mem.h"
 
 /*
- * The event log of hosteld: what arrived, what was decided, what ended.
+ * The event log of hosteld as a workload: what arrived, how long it ran, and when it did.
+ *
+ * A job runs from its first start to its last end: what restarts of itself keeps what it holds.
+ * What was there before the log begins arrives, is admitted and starts with it.
  *
  * Spec: docs/protocols.md, "Event log".
  */
 
-#define MAGIC   "hostel-events "
-#define VERSION 1
-#define WORDS   16
 /* Above it is no number of gpus: thousandths of them must not overflow. */
 #define GPUS_MAX 1000000
 
 struct open_job {
 	struct sim_job job;
 	struct sim_more more;
-	int64_t arrival_ns, admitted_ns, started_ns;
+	int64_t arrival_ns, admitted_ns, started_ns, stopped_ns; /* -1: not yet */
 	int64_t id;
 	bool is_used;
 };
@@ -29,9 +30,9 @@ struct open_job {
 struct log {
 	struct sim_trace *t;
 	int64_t now_ns;
+	bool holds;
 	struct open_job *open; /* by id, open addressing; size a power of 2 */
 	size_t size, used;
-	uint64_t line;
 };
 
 static inline void own_log_release(struct log *g)
@@ -39,9 +40,61 @@ static inline void own_log_release(struct log *g)
 	free(g->open);
 }
 
-static bool is_log(const char *line, const char *end)
+/* ---- lines ---- */
+
+bool log_is_header(const char *line, const char *end)
 {
-	return (size_t)(end - line) > strlen(MAGIC) && !memcmp(line, MAGIC, strlen(MAGIC));
+	return (size_t)(end - line) > strlen(RECORD_MAGIC) &&
+	       !memcmp(line, RECORD_MAGIC, strlen(RECORD_MAGIC));
+}
+
+static struct err *take_header(struct log_cursor *c, const char *line)
+{
+	int64_t version;
+
+	if (!scan_decimal(line + strlen(RECORD_MAGIC), 1, &version) || version != RECORD_VERSION)
+		return err_new(ERR_UNSUPPORTED, "event log of another version than %d",
+			       RECORD_VERSION);
+	c->file += c->has_begun;
+	c->has_begun = true;
+	c->line = 1;
+	c->now_ns = 0;
+	return NULL;
+}
+
+static void take_time(struct log_cursor *c, struct log_line *ret)
+{
+	int64_t delta = ret->record.delta_ns;
+
+	if (ret->result != RECORD_OK && ret->result != RECORD_UNKNOWN)
+		return;
+	if (delta < 0 || delta > SIM_TIME_MAX - c->now_ns)
+		ret->result = RECORD_BAD;
+	else
+		c->now_ns += delta;
+	ret->at_ns = c->now_ns;
+}
+
+struct err *log_next(struct log_cursor *c, struct log_line *ret)
+{
+	char *line, *end;
+
+	*ret = (struct log_line) { 0 };
+	for (;;) {
+		TRY(lines_next(c->lines, &line, &end));
+		ret->is_end = !line || end == c->lines->buf + c->lines->end;
+		if (ret->is_end)
+			return NULL;
+		if (!log_is_header(line, end))
+			break;
+		TRY(take_header(c, line));
+	}
+	if (!c->has_begun)
+		return err_new(ERR_CORRUPT, "no event log of hostel");
+	c->line++;
+	ret->result = record_parse(line, end, &ret->record);
+	take_time(c, ret);
+	return NULL;
 }
 
 /* ---- jobs that have not ended ---- */
@@ -86,199 +139,208 @@ static struct open_job *job_find(struct log *g, int64_t id)
 
 /* ---- records ---- */
 
-/* "-": not declared, counts 0 */
-static bool number(const char *word, int64_t *ret)
+/* So long before now, but not before the log. */
+static int64_t ago(const struct log *g, int64_t ns)
 {
-	const char *end;
-
-	if (!strcmp(word, "-")) {
-		*ret = 0;
-		return true;
-	}
-	end = scan_decimal(word, 1, ret);
-	return end && !*end;
+	return ns <= 0 ? g->now_ns : ns >= g->now_ns ? 0 : g->now_ns - ns;
 }
 
-static bool numbers(char **words, size_t n, int64_t *ret)
+static int64_t larger(int64_t a, int64_t b)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!number(words[i], &ret[i]))
-			return false;
-	return true;
+	return a > b ? a : b;
 }
 
-static enum sim_bad take_total(struct log *g, char **w)
+/* The largest capacity it ever had: whatever ran must fit. */
+static enum sim_bad take_total(struct log *g, const struct record *r)
 {
-	int64_t v[5];
+	struct sim_machine_hint *h = &g->t->hint;
+	struct amounts a = record_amounts(r);
 
-	if (!numbers(w, 5, v) || v[3] > GPUS_MAX)
+	if (a.v[RES_GPUS] > GPUS_MAX || a.v[RES_CPU] > SIM_TIME_MAX)
 		return SIM_BAD_NUMBER;
-	g->t->hint = (struct sim_machine_hint) { .cpu_milli = v[0],
-						 .memory_bytes = v[1],
-						 .gpu_milli = v[3] * 1000 };
-	return SIM_BAD_COUNT;
-}
-
-static enum sim_bad take_policy(struct log *g, char **w)
-{
-	str_set(&g->t->policy, w[0]);
-	return SIM_BAD_COUNT;
-}
-
-static enum sim_bad take_arrival(struct log *g, char **w)
-{
-	struct open_job *o;
-	int64_t v[9];
-
-	if (!numbers(w, 9, v) || v[6] > GPUS_MAX || v[3] > UINT32_MAX)
-		return SIM_BAD_NUMBER;
-	for (int i = 0; i < 9; i++)
-		if (v[i] < 0 && i != 2)
+	for (int k = 0; k < RES_COUNT; k++)
+		if (a.v[k] < 0)
 			return SIM_BAD_NEGATIVE;
-	o = job_open(g, v[0]);
-	o->arrival_ns = g->now_ns;
-	o->admitted_ns = o->started_ns = -1;
-	o->more = (struct sim_more) { .memory_bytes = v[4], .gpu_milli = v[6] * 1000 };
-	o->job = (struct sim_job) {
-		.submit_ns = g->now_ns,
-		.number = (uint32_t)v[0],
-		.user = (uint32_t)v[1],
-		.priority = (int32_t)v[2],
-		.cpu_milli = (uint32_t)v[3],
-		.est_ns = v[8] ? v[8] : SIM_NEVER,
-	};
+	h->cpu_milli = larger(h->cpu_milli, a.v[RES_CPU]);
+	h->memory_bytes = larger(h->memory_bytes, a.v[RES_MEMORY]);
+	h->gpu_milli = larger(h->gpu_milli, a.v[RES_GPUS] * 1000);
 	return SIM_BAD_COUNT;
 }
 
-static enum sim_bad take_mark(struct log *g, const char *word, char what)
+static enum sim_bad take_policy(struct log *g, const struct record *r)
 {
-	struct open_job *o;
-	int64_t id;
+	str_set(&g->t->policy, r->policy);
+	return SIM_BAD_COUNT;
+}
 
-	if (!number(word, &id))
+static enum sim_bad take_limit(struct log *g, const struct record *r)
+{
+	int64_t *to = r->letter == REC_AGING ? &g->t->hint.aging_ns : &g->t->hint.max_wait_ns;
+
+	if (r->v[0] < 0 || r->v[0] > SIM_TIME_MAX)
 		return SIM_BAD_NUMBER;
-	o = job_find(g, id);
+	*to = r->v[0];
+	return SIM_BAD_COUNT;
+}
+
+static enum sim_bad check_job(const struct record *r)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (r->v[i] < 0 && i != JOB_PRIORITY && i != JOB_DEADLINE)
+			return SIM_BAD_NEGATIVE;
+	if (r->v[JOB_GPUS] > GPUS_MAX || r->v[JOB_CPU] > UINT32_MAX ||
+	    r->v[JOB_EXPECT] > SIM_TIME_MAX || r->v[JOB_MEMORY] > SIM_TIME_MAX)
+		return SIM_BAD_NUMBER;
+	return SIM_BAD_COUNT;
+}
+
+static void set_job(struct open_job *o, const struct record *r)
+{
+	o->more = (struct sim_more) { .memory_bytes = r->v[JOB_MEMORY],
+				      .gpu_milli = r->v[JOB_GPUS] * 1000 };
+	o->job.number = (uint32_t)r->v[JOB_N];
+	o->job.user = (uint32_t)r->v[JOB_UID];
+	o->job.priority = (int32_t)r->v[JOB_PRIORITY];
+	o->job.cpu_milli = (uint32_t)r->v[JOB_CPU];
+	o->job.est_ns = r->v[JOB_EXPECT] ? r->v[JOB_EXPECT] : SIM_NEVER;
+}
+
+static enum sim_bad take_job(struct log *g, const struct record *r)
+{
+	enum sim_bad bad = check_job(r);
+	struct open_job *o;
+
+	if (bad != SIM_BAD_COUNT)
+		return bad;
+	o = job_find(g, r->v[JOB_N]);
+	if (!o && r->letter == REC_RESIZED)
+		return SIM_BAD_COUNT;
+	if (!o) {
+		o = job_open(g, r->v[JOB_N]);
+		o->arrival_ns = ago(g, r->v[JOB_AGO]);
+		o->admitted_ns = o->started_ns = r->letter == REC_HOLDS ? o->arrival_ns : -1;
+		o->stopped_ns = -1;
+	}
+	set_job(o, r);
+	return SIM_BAD_COUNT;
+}
+
+static enum sim_bad take_mark(struct log *g, const struct record *r)
+{
+	struct open_job *o = job_find(g, r->v[0]);
+
 	/* It arrived before the log begins. */
 	if (!o)
 		return SIM_BAD_COUNT;
-	if (what == 'D')
+	if (r->letter == REC_ADMITTED && o->admitted_ns < 0)
 		o->admitted_ns = g->now_ns;
-	else
-		o->started_ns = g->now_ns;
+	else if (r->letter == REC_STARTED && o->started_ns < 0)
+		o->started_ns = larger(ago(g, r->v[1]), o->arrival_ns);
+	else if (r->letter == REC_AGAIN)
+		o->stopped_ns = ago(g, r->v[2]);
 	return SIM_BAD_COUNT;
 }
 
-static enum sim_bad take_admitted(struct log *g, char **w)
+/* Only since its release could it have been admitted. */
+static enum sim_bad take_held(struct log *g, const struct record *r)
 {
-	return take_mark(g, w[0], 'D');
+	struct open_job *o = job_find(g, r->v[0]);
+
+	if (o && !r->v[1] && o->admitted_ns < 0)
+		o->arrival_ns = g->now_ns;
+	return SIM_BAD_COUNT;
 }
 
-static enum sim_bad take_started(struct log *g, char **w)
+static enum sim_bad close_job(struct log *g, struct open_job *o, int64_t end_ns)
 {
-	return take_mark(g, w[0], 'S');
-}
+	bool by_start = o->started_ns >= 0 && !(g->holds && o->admitted_ns >= 0);
+	int64_t from = by_start ? o->started_ns : o->admitted_ns;
 
-static enum sim_bad take_end(struct log *g, char **w)
-{
-	struct open_job *o;
-	int64_t id, from;
-
-	if (!number(w[0], &id))
-		return SIM_BAD_NUMBER;
-	o = job_find(g, id);
-	if (!o)
-		return SIM_BAD_COUNT;
-	from = o->started_ns >= 0 ? o->started_ns : o->admitted_ns;
+	o->job.submit_ns = o->arrival_ns;
 	o->arrival_ns = -1;
-	if (from < 0 || g->now_ns <= from)
+	if (from < 0 || end_ns <= from)
 		return SIM_DROP_RUN;
-	o->job.run_ns = g->now_ns - from;
+	o->job.start_ns = from;
+	o->job.end_ns = end_ns;
+	o->job.run_ns = end_ns - from;
 	if (o->job.est_ns != SIM_NEVER && o->job.run_ns > o->job.est_ns)
 		o->job.est_ns = o->job.run_ns;
 	sim_trace_add(g->t, &o->job, &o->more);
 	return SIM_BAD_COUNT;
 }
 
-static enum sim_bad take_withdrawal(struct log *g, char **w)
+static enum sim_bad take_end(struct log *g, const struct record *r)
 {
-	struct open_job *o;
-	int64_t id;
+	struct open_job *o = job_find(g, r->v[0]);
 
-	if (!number(w[0], &id))
-		return SIM_BAD_NUMBER;
-	o = job_find(g, id);
+	return o ? close_job(g, o, ago(g, r->v[2])) : SIM_BAD_COUNT;
+}
+
+static enum sim_bad take_withdrawal(struct log *g, const struct record *r)
+{
+	struct open_job *o = job_find(g, r->v[0]);
+
 	if (!o)
 		return SIM_BAD_COUNT;
+	/* Between two runs of it. */
+	if (o->stopped_ns >= 0)
+		return close_job(g, o, o->stopped_ns);
 	o->arrival_ns = -1;
 	return SIM_DROP_RUN;
 }
 
-static const struct record {
+static const struct {
 	char letter;
-	size_t words;
-	enum sim_bad (*take)(struct log *g, char **words);
-} records[] = {
-	{ 'T', 5, take_total },      { 'P', 1, take_policy },  { 'A', 9, take_arrival },
-	{ 'D', 1, take_admitted },   { 'S', 1, take_started }, { 'E', 1, take_end },
-	{ 'W', 1, take_withdrawal },
+	enum sim_bad (*take)(struct log *g, const struct record *r);
+} takers[] = {
+	{ REC_TOTAL, take_total },
+	{ REC_POLICY, take_policy },
+	{ REC_MAX_WAIT, take_limit },
+	{ REC_AGING, take_limit },
+	{ REC_ARRIVED, take_job },
+	{ REC_HOLDS, take_job },
+	{ REC_RESIZED, take_job },
+	{ REC_ADMITTED, take_mark },
+	{ REC_STARTED, take_mark },
+	{ REC_AGAIN, take_mark },
+	{ REC_HELD, take_held },
+	{ REC_ENDED, take_end },
+	{ REC_WITHDRAWN, take_withdrawal },
 };
 
-static size_t split(char *line, char *end, char **words)
+static enum sim_bad take_line(struct log *g, const struct log_line *line)
 {
-	size_t n = 0;
+	static const enum sim_bad bads[] = {
+		[RECORD_OK] = SIM_BAD_COUNT,      [RECORD_EMPTY] = SIM_BAD_COUNT,
+		[RECORD_UNKNOWN] = SIM_BAD_COUNT, [RECORD_SHORT] = SIM_BAD_SHORT,
+		[RECORD_BAD] = SIM_BAD_NUMBER,
+	};
 
-	*end = '\0';
-	for (char *p = line; n < WORDS;) {
-		p += strspn(p, " \t\r");
-		if (!*p)
-			break;
-		words[n++] = p;
-		p += strcspn(p, " \t\r");
-		if (*p)
-			*p++ = '\0';
-	}
-	return n;
-}
-
-/* Letters that this version does not know are passed over: later ones may add some. */
-static enum sim_bad take_record(struct log *g, char *line, char *end)
-{
-	char *words[WORDS];
-	size_t n = split(line, end, words);
-	int64_t delta;
-
-	if (!n)
-		return SIM_BAD_COUNT;
-	if (n < 2)
-		return SIM_BAD_SHORT;
-	if (!number(words[0], &delta) || words[1][1])
-		return SIM_BAD_NUMBER;
-	if (delta < 0 || g->now_ns + delta > SIM_TIME_MAX)
+	if (line->result == RECORD_BAD && line->record.delta_ns < 0)
 		return SIM_BAD_NEGATIVE;
-	g->now_ns += delta;
-	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
-		if (records[i].letter == words[1][0])
-			return n < records[i].words + 2 ? SIM_BAD_SHORT
-							: records[i].take(g, words + 2);
+	if (line->result != RECORD_OK)
+		return bads[line->result];
+	g->now_ns = line->at_ns;
+	for (size_t i = 0; i < ARRAY_SIZE(takers); i++)
+		if (takers[i].letter == line->record.letter)
+			return takers[i].take(g, &line->record);
 	return SIM_BAD_COUNT;
 }
 
 static struct err *read_log(struct lines *l, const struct sim_limits *limits, struct sim_trace *t)
 {
-	OWN(log) struct log g = { .t = t };
-	char *line, *end;
-	int64_t version;
+	OWN(log) struct log g = { .t = t, .holds = limits->holds };
+	struct log_cursor c = { .lines = l };
+	struct log_line line;
 
-	TRY(lines_next(l, &line, &end));
-	if (!scan_decimal(line + strlen(MAGIC), 1, &version) || version != VERSION)
-		return err_new(ERR_UNSUPPORTED, "event log of another version than %d", VERSION);
+	t->is_log = true;
 	for (;;) {
 		enum sim_bad bad;
 
-		TRY(lines_next(l, &line, &end));
-		if (!line)
+		TRY(log_next(&c, &line));
+		if (line.is_end)
 			break;
-		bad = take_record(&g, line, end);
+		bad = take_line(&g, &line);
 		if (bad != SIM_BAD_COUNT)
 			sim_trace_count(t, bad, l->number);
 	}
@@ -288,4 +350,6 @@ static struct err *read_log(struct lines *l, const struct sim_limits *limits, st
 	return NULL;
 }
 
-const struct sim_format sim_format_log = { .name = "log", .is_it = is_log, .read = read_log };
+const struct sim_format sim_format_log = { .name = "log",
+					   .is_it = log_is_header,
+					   .read = read_log };

@@ -111,6 +111,7 @@ void run_arrive(struct runner *s)
 		a.demand.v[RES_MEMORY] = s->t->more[i].memory_bytes;
 		a.demand.v[RES_GPUS] = s->t->more[i].gpu_milli;
 	}
+	a.aside = s->t->is_log && !j->cpu_milli && !a.demand.v[RES_MEMORY] && !a.demand.v[RES_GPUS];
 	if (s->stints)
 		s->stints[i] = (struct stint) { .left_ns = j->run_ns, .first_ns = a.planned_ns };
 	alloc_arrive(s->a, &a);

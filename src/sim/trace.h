@@ -32,7 +32,7 @@ struct sim_job {
 	int64_t submit_ns;
 	int64_t run_ns; /* above 0, at most the estimate */
 	int64_t est_ns; /* the user's estimate, or run_ns */
-	/* What the last run made of it (sim/run.h) */
+	/* What the last run made of it (sim/run.h); before the first: what a log says */
 	int64_t start_ns, end_ns;
 	uint32_t number; /* of the trace: column 1, or the count */
 	uint32_t cpu_milli;
@@ -86,11 +86,13 @@ struct sim_trace {
 	/* Header fields of SWF; 0: not given */
 	int64_t max_procs, max_nodes;
 	bool is_swf;
+	bool is_log;          /* what asks for nothing waits behind nobody, as in hosteld */
 	struct strmap header; /* all fields */
 	/* Event log: what it ran under, else NULL */
 	char *policy;
 	struct sim_machine_hint {
 		int64_t cpu_milli, memory_bytes, gpu_milli; /* 0: not told */
+		int64_t max_wait_ns, aging_ns;              /* the last ones in force */
 	} hint;
 };
 
@@ -106,7 +108,8 @@ struct sim_limits {
 	int64_t cpu_milli; /* of all nodes; 0: SWF takes it from the header (MaxProcs, MaxNodes) */
 	/* Largest node: an instance of a CSV must fit one; 0: no bound */
 	int64_t node_cpu_milli, node_memory_bytes, node_gpu_milli;
-	uint64_t bytes;                              /* the trace is about so long; 0: unknown */
+	bool holds;     /* event log: a job runs while it holds its demand, from admission to end */
+	uint64_t bytes; /* the trace is about so long; 0: unknown */
 	void (*progress)(void *arg, uint64_t lines); /* may be NULL */
 	void *arg;
 };
