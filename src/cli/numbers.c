@@ -79,10 +79,22 @@ static void starts_cell(struct table *t, int64_t starts_ns)
 		table_cell(t, "-");
 }
 
+/* "5 min, given": the run time that counts, and where it comes from. */
+static void expect_cell(struct table *t, const json_t *estimate)
+{
+	char text[24];
+
+	if (json_is_object(estimate))
+		table_cell(t, "%s, %s", text_age(jx_int(estimate, "ns", 0), text),
+			   jx_str(estimate, "source", ""));
+	else
+		table_cell(t, "-");
+}
+
 static struct err *queue_once(struct cli *c, const struct args *a)
 {
-	static const char *const headings[] = { "NAME",    "KIND",   "CPU",    "MEM",
-						"WAITING", "STARTS", "REASON", NULL };
+	static const char *const headings[] = { "NAME",    "KIND",   "CPU",    "MEM", "WAITING",
+						"EXPECTS", "STARTS", "REASON", NULL };
 	OWN(table) struct table *t = table_new(headings);
 	OWN(json) json_t *list = NULL;
 	const json_t *q;
@@ -109,6 +121,7 @@ static struct err *queue_once(struct cli *c, const struct args *a)
 		table_cell(t, "%s", cpu ? text_cpus(cpu, text) : "-");
 		table_cell(t, "%s", bytes_or_dash(jx_int(demand, "memory_bytes", 0), text));
 		table_cell(t, "%s", text_age(jx_int(q, "waiting_ns", 0), text));
+		expect_cell(t, json_object_get(q, "estimate"));
 		starts_cell(t, jx_int(q, "expected_start_ns", 0));
 		table_cell(t, "%s", jx_str(q, "reason", "-"));
 	}

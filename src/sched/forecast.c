@@ -9,8 +9,9 @@
  * could take its room at any moment.  One that has outlived its plan has no known end.
  */
 
-/* Passes; and so the cost. */
+/* Passes, fewer where many wait; and so the cost: this many times one that waits is looked at. */
 #define PASSES_MOST 256
+#define LOOKS_MOST  65536
 
 static void *copy_of(const void *p, size_t n, size_t size)
 {
@@ -127,6 +128,7 @@ void alloc_forecast(const struct alloc *a, int64_t now_ns, const uint32_t *queue
 	OWN(mem) int64_t *start_of = xcalloc(a->n_entries + 1, sizeof(int64_t));
 	struct runs runs = { 0 };
 	int64_t wake = 0, t = now_ns;
+	size_t looks = 0;
 	bool is_open = false;
 
 	if (c)
@@ -134,6 +136,9 @@ void alloc_forecast(const struct alloc *a, int64_t now_ns, const uint32_t *queue
 	for (int i = 0; c && i < PASSES_MOST && c->n_waiting && t != ENDLESS; i++) {
 		int64_t end;
 
+		looks += c->n_waiting;
+		if (i && looks > LOOKS_MOST)
+			break;
 		end_all(&runs, c, t);
 		one_pass(c, &runs, t, start_of, &wake);
 		end = next_end(&runs);
