@@ -187,6 +187,8 @@ HOSTEL_API int hostel_images(struct hostel *h, char **ret_json);
 HOSTEL_API int hostel_image_remove(struct hostel *h, const char *ref, int force, char **ret_json);
 HOSTEL_API int hostel_queue(struct hostel *h, char **ret_json);
 HOSTEL_API int hostel_resources(struct hostel *h, char **ret_json);
+/** hostel_accounting() - the newest 250 starts, and sums of these; older ones by `next` of the
+ * answer, GET /hostel/v1/accounting?before=N (hostel_call()) */
 HOSTEL_API int hostel_accounting(struct hostel *h, char **ret_json);
 HOSTEL_API int hostel_version(struct hostel *h, char **ret_json);
 HOSTEL_API int hostel_info(struct hostel *h, char **ret_json);
