@@ -271,7 +271,8 @@ struct engine_subscription *
 engine_subscribe(struct engine *e, void (*fn)(void *arg, const struct engine_event *ev), void *arg);
 void engine_unsubscribe(struct engine_subscription *s);
 
-/** engine_past_events() - replay kept events (the last 1024, at most 4 MiB of attributes) since/until wall ns (0: no bound) */
+/** engine_past_events() - replay kept events (the last 1024, at most 4 MiB of attributes)
+ * since/until wall ns (0: no bound) */
 void engine_past_events(struct engine *e, int64_t since_ns, int64_t until_ns,
 			void (*fn)(void *arg, const struct engine_event *ev), void *arg);
 

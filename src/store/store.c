@@ -43,7 +43,8 @@ static const char *const sql[STATEMENTS] = {
 	[ST_CLAIMS] = "SELECT value, instance FROM claims WHERE what = ?1 ORDER BY rowid",
 	[ST_ACCOUNT_NEW] = "INSERT INTO accounts(instance, doc) VALUES(?1, ?2)",
 	[ST_ACCOUNT_SET] = "UPDATE accounts SET instance = ?1, doc = ?2 WHERE seq = ?3",
-	[ST_ACCOUNTS] = "SELECT seq, instance, doc FROM accounts WHERE seq < ?2 ORDER BY seq DESC LIMIT ?1",
+	[ST_ACCOUNTS] =
+	    "SELECT seq, instance, doc FROM accounts WHERE seq < ?2 ORDER BY seq DESC LIMIT ?1",
 	[ST_META_GET] = "SELECT value FROM meta WHERE key = ?1",
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)",
 };
