@@ -2,17 +2,18 @@
 /*
  * What a user says about a run beforehand, and what comes of it while it runs: an expected time
  * that it outlives is raised in steps, a time limit ends it.  Times are run times: not counted
- * while it is paused.
+ * while it is paused or sliced out.
  */
 #include <stdio.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/num.h"
 
-#define PAUSED_NS INT64_C(1000000000)
+#define STANDS_NS (20 * INT64_C(1000000)) /* how late a time limit may be then */
 
 /* For sched: on its clock; 0: none. */
 int64_t hints_deadline_boot(const struct instance *i)
@@ -30,11 +31,11 @@ int64_t hints_deadline_boot(const struct instance *i)
 
 static int64_t ran_ns(const struct instance *i)
 {
-	int64_t paused = i->account.paused_ns;
+	int64_t stood = i->account.paused_ns + i->account.sliced_ns + slicing_waited_ns(i);
 
 	if (i->paused_at_ns)
-		paused += clock_wall_ns() - i->paused_at_ns;
-	return clock_boot_ns() - i->began_boot_ns - paused;
+		stood += clock_wall_ns() - i->paused_at_ns;
+	return clock_boot_ns() - i->began_boot_ns - stood;
 }
 
 static void out_of_time(struct instance *i)
@@ -74,8 +75,8 @@ static void on_hint(void *arg)
 		return;
 	}
 	left = next_step(i, ran);
-	if (i->paused_at_ns && left < PAUSED_NS)
-		left = PAUSED_NS; /* its time stands still */
+	if ((i->paused_at_ns || slicing_is_sliced(i)) && left < STANDS_NS)
+		left = STANDS_NS; /* its time stands still */
 	if (left < INT64_MAX)
 		loop_timer_start(i->hint_timer, left > 0 ? left : 0);
 }
