@@ -132,8 +132,6 @@ char *after_reason(const struct instance *i)
 {
 	OWN(str) struct str s = { 0 };
 
-	if (!i->after.n)
-		return NULL;
 	for (size_t n = 0; n < i->after.n; n++) {
 		struct wish w = wish_of(i->after.v[n]);
 		const struct instance *other = instance_by_id(i->e, w.id);

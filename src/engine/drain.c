@@ -22,8 +22,7 @@ static void put_in_force(struct engine *e)
 
 void drain_init(struct engine *e)
 {
-	OWN(mem) char *text = store_meta_get(e->store, STORED);
-	OWN(json) json_t *j = text ? json_loads(text, 0, NULL) : NULL;
+	OWN(json) json_t *j = store_meta_json(e->store, STORED);
 
 	e->drain = (struct drain) { .on = jx_bool(j, "on", false),
 				    .since_ns = jx_int(j, "since_ns", 0),
@@ -36,10 +35,8 @@ static struct err *keep(struct engine *e)
 	OWN(json)
 	json_t *j = json_pack("{s:b, s:I, s:I}", "on", e->drain.on, "since_ns", e->drain.since_ns,
 			      "uid", e->drain.uid);
-	OWN(mem) char *text = jx_text(j);
 
-	TRY(store_begin(e->store));
-	return store_meta_set(e->store, STORED, text);
+	return store_meta_json_set(e->store, STORED, j);
 }
 
 struct err *engine_drain(struct engine *e, bool on, int64_t uid, struct engine_done done)

@@ -360,7 +360,7 @@ void after_ended(struct instance *ended);
 /** after_pass() - withdraw those whose wishes can come true no more */
 void after_pass(struct engine *e);
 
-/** after_reason() - what it waits for; NULL: nothing. Owned by the caller */
+/** after_reason() - what it waits for, while i->after is not empty; owned by the caller */
 char *after_reason(const struct instance *i);
 
 /** queue_hold() - keep it out of passes, or let it in, as its wishes say */

@@ -75,6 +75,8 @@ void instance_free(struct instance *i)
 	spec_free(i->spec);
 	free(i->error);
 	free(i->reason);
+	strv_done(&i->after);
+	free(i->after_failed);
 	free(i->undo_note);
 	free(i->told);
 	free(i->net_join);

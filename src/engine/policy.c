@@ -76,10 +76,8 @@ static struct err *change_policy(struct engine *e, const json_t *change)
 static struct err *keep(struct engine *e)
 {
 	OWN(json) json_t *j = policy_json(&e->policy);
-	OWN(mem) char *text = json_dumps(j, JSON_COMPACT);
 
-	TRY(store_begin(e->store));
-	TRY(store_meta_set(e->store, STORED, text));
+	TRY(store_meta_json_set(e->store, STORED, j));
 	engine_dirty(e);
 	return NULL;
 }
@@ -101,8 +99,7 @@ json_t *engine_policy(const struct engine *e)
 /* What was set live, before the last start. */
 static void take_stored(struct engine *e)
 {
-	OWN(mem) char *text = store_meta_get(e->store, STORED);
-	OWN(json) json_t *j = text ? json_loads(text, 0, NULL) : NULL;
+	OWN(json) json_t *j = store_meta_json(e->store, STORED);
 	OWN(err) struct err *err = j ? change_policy(e, j) : NULL;
 
 	if (err) /* of another version */

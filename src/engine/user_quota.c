@@ -68,13 +68,10 @@ static json_t *quota_json(const struct user_quota *q)
 static struct err *keep(struct engine *e)
 {
 	OWN(json) json_t *all = json_array();
-	OWN(mem) char *text = NULL;
 
 	for (size_t n = 0; n < e->n_quotas; n++)
 		json_array_append_new(all, quota_json(&e->quotas[n]));
-	text = jx_text(all);
-	TRY(store_begin(e->store));
-	return store_meta_set(e->store, STORED, text);
+	return store_meta_json_set(e->store, STORED, all);
 }
 
 static struct err *read_quota(const json_t *j, struct user_quota *q)
@@ -85,8 +82,7 @@ static struct err *read_quota(const json_t *j, struct user_quota *q)
 
 struct err *user_quotas_init(struct engine *e)
 {
-	OWN(mem) char *text = store_meta_get(e->store, STORED);
-	OWN(json) json_t *all = text ? json_loads(text, 0, NULL) : NULL;
+	OWN(json) json_t *all = store_meta_json(e->store, STORED);
 	const json_t *j;
 	size_t n;
 

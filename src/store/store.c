@@ -484,3 +484,18 @@ struct err *store_meta_set(struct store *s, const char *key, const char *value)
 	bind_text(s->st[ST_META_SET], 2, value);
 	return finish(s, ST_META_SET, "set");
 }
+
+json_t *store_meta_json(struct store *s, const char *key)
+{
+	OWN(mem) char *text = store_meta_get(s, key);
+
+	return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+struct err *store_meta_json_set(struct store *s, const char *key, const json_t *doc)
+{
+	OWN(mem) char *text = jx_text(doc);
+
+	TRY(store_begin(s));
+	return store_meta_set(s, key, text);
+}

@@ -128,4 +128,9 @@ struct err *store_each_account(struct store *s, int64_t before, int64_t limit,
 char *store_meta_get(struct store *s, const char *key);
 struct err *store_meta_set(struct store *s, const char *key, const char *value) MUST_USE;
 
+/** store_meta_json() - a document under a key; NULL when absent or no JSON; new reference */
+json_t *store_meta_json(struct store *s, const char *key);
+/** store_meta_json_set() - begins a transaction; @doc is borrowed */
+struct err *store_meta_json_set(struct store *s, const char *key, const json_t *doc) MUST_USE;
+
 #endif
