@@ -6,7 +6,7 @@ BUILD = pathlib.Path(os.environ.get('HOSTEL_BUILD', pathlib.Path(__file__).resol
 SHIM = BUILD / 'hostel-shim'
 SHIM_EXEC = BUILD / 'tests/tools/shim_exec'  # the same with plain programs as payload
 
-START, ATTACH, EXEC, SIGNAL, RESIZE, FREEZE, QUERY, BYE = range(1, 9)
+START, ATTACH, EXEC, SIGNAL, RESIZE, FREEZE, QUERY, BYE, CHECKPOINT, RESUME = range(1, 11)
 HELLO, REPLY, STARTED, FAILED, EXITED, OOM, EXEC_STARTED, EXEC_FAILED, EXEC_EXITED, DETACHED, ATTACH_ENDED = range(64, 75)
 STDIN, STDOUT, STDERR, RAW, LOGS, NO_STREAM, TTY = 1, 2, 4, 8, 16, 32, 64
 IDLE, STARTING, RUNNING, ENDED = range(4)
@@ -224,6 +224,17 @@ class Shim:
 
     def freeze(self, on):
         self.request(FREEZE, struct.pack('=I', on))
+
+    def checkpoint(self, folder):
+        """Have the state written to a folder; what the backend says of it."""
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return self.request(CHECKPOINT, fds=[fd])
+        finally:
+            os.close(fd)
+
+    def resume(self):
+        self.request(RESUME)
 
     def bye(self):
         self.send(BYE)

@@ -421,11 +421,20 @@ def hostel_part(d, name):
     return d.api('GET', f'/containers/{name}/json').json['Hostel']
 
 
+def assert_rates(server, out, into):
+    """A busy host may make one measurement slow; none can bring a rate that nobody set near the wanted one."""
+    for _ in range(8):
+        got = rates_of(server)
+        if got == pytest.approx((out, into), rel=0.25):
+            return
+    assert got == pytest.approx((out, into), rel=0.25)
+
+
 def update_rates_and_measure(d, name, server):
-    assert rates_of(server) == pytest.approx((8 * MBIT, 24 * MBIT), rel=0.25)
+    assert_rates(server, 8 * MBIT, 24 * MBIT)
     d.ok('update', '--net-rate', '24mbit,8mbit', name)
     assert (hostel_part(d, name)['NetEgressBps'], hostel_part(d, name)['NetIngressBps']) == (24 * MBIT, 8 * MBIT)
-    assert rates_of(server) == pytest.approx((24 * MBIT, 8 * MBIT), rel=0.25)
+    assert_rates(server, 24 * MBIT, 8 * MBIT)
 
 
 def test_the_network_rate_of_a_running_container_is_changed_and_lifted(hosteld, rate_server):
@@ -433,8 +442,7 @@ def test_the_network_rate_of_a_running_container_is_changed_and_lifted(hosteld, 
     update_rates_and_measure(hosteld, 'net', rate_server)
     crash(hosteld)
     hosteld.ok('update', '--net-rate', '0', 'net')
-    out, into = rates_of(rate_server)
-    assert out > 40 * MBIT and into > 40 * MBIT
+    wait_for(lambda: min(rates_of(rate_server)) > 40 * MBIT, 60)
     j = hosteld.api('GET', '/containers/net/json').json
     assert j['Config']['Labels']['hostel.net-rate'] == '0'
     assert (j['Hostel']['NetEgressBps'], j['Hostel']['NetIngressBps']) == (0, 0)
@@ -444,7 +452,7 @@ def test_the_network_rate_of_a_stopped_container_holds_at_its_next_start(hosteld
     hosteld.ok('create', '--name', 'net', '--net-rate', '100mbit', 'busybox', *talker(rate_server))
     hosteld.ok('update', '--net-rate', '8mbit,24mbit', 'net')
     hosteld.ok('start', 'net')
-    assert rates_of(rate_server) == pytest.approx((8 * MBIT, 24 * MBIT), rel=0.25)
+    assert_rates(rate_server, 8 * MBIT, 24 * MBIT)
 
 
 @pytest.mark.parametrize('network', ['none', 'host'])

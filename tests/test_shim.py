@@ -517,6 +517,42 @@ def test_the_instance_outlives_its_daemon_and_the_state_is_told(shim):
     finish(s, 4)
 
 
+def test_what_was_checkpointed_stands_still_until_it_is_resumed(shim, tmp_path):
+    s = shim('while read x; do echo "got $x"; done; exit 4', '--stdin')
+    c = run(s, STDIN | STDOUT)
+    with pytest.raises(ShimError) as e:
+        s.resume()
+    assert e.value.args[0] == 'STATE'
+    assert json.loads(s.checkpoint(tmp_path)) == {'bytes': 5} and (tmp_path / 'state').read_text() == 'state'
+    stopped = lambda: open(f'/proc/{s.pid}/stat').read().rsplit(')', 1)[1].split()[0] == 'T'
+    assert stopped()
+    with pytest.raises(ShimError) as e:
+        s.checkpoint(tmp_path)
+    assert e.value.args[0] == 'STATE' and stopped()
+    s.resume()
+    c.send(b'it\n')
+    assert c.read_until(b'got it\n')
+    with pytest.raises(ShimError) as e: # what cannot be written is said, and it runs on
+        s.checkpoint(tmp_path)
+    assert e.value.args == ('UNSUPPORTED', 'the device /dev/x is open') and not stopped()
+    (tmp_path / 'state').unlink()
+    s.checkpoint(tmp_path)
+    s.disconnect() # nobody is there to resume it
+    eventually(lambda: not stopped())
+    s.connect()
+    (tmp_path / 'state').unlink()
+    s.checkpoint(tmp_path)
+    s.signal(9)
+    finish(s, 137)
+
+
+def test_a_start_with_a_checkpoint_gives_it_to_the_backend(shim, tmp_path):
+    s = shim('echo "from $RESTORED"', '--restore', str(tmp_path))
+    c = run(s)
+    assert c.read_all()[1] == f'from {tmp_path}\n'.encode()
+    finish(s)
+
+
 def test_without_a_daemon_the_exit_is_on_disk_and_the_shim_ends(shim):
     s = shim('read x; exit 6', '--stdin')
     c = run(s, STDIN | STDOUT)

@@ -62,6 +62,13 @@ struct payload_host {
 	const char *run_dir;
 	bool is_tty, has_stdin;
 	unsigned short rows, cols; /* 0: not known yet */
+	/*
+	 * Folder that checkpoint() wrote, of this instance or of one that it was copied from; NULL:
+	 * a fresh start.  start() then brings that back instead of running the plan's command, in
+	 * the plan's own cgroup and network and on its disk, and STARTED says that it runs again.
+	 * Read only; it stays where it is.
+	 */
+	const char *restore_dir;
 	struct poller *poller;
 	/* Called from the poller, never from inside a call of the ops. */
 	void (*event)(void *arg, const struct payload_event *ev);
@@ -98,6 +105,23 @@ struct payload_ops {
 
 	/** freeze() - stop or let run everything inside */
 	struct err *(*freeze)(struct payload *p, bool on);
+
+	/**
+	 * checkpoint() - write the state of all that runs inside, and leave it standing still, so
+	 * that its disk can be copied in the same state
+	 * @dir_fd: empty folder for it, borrowed until done; what lies in it is the backend's own
+	 * @done:   called once, from the poller, never from inside the call.  @text: a JSON object
+	 * with what there is to say: "frozen_ns", "bytes", "warnings".  An error names what cannot
+	 * be written (a device, a socket, a map); the payload runs on then as if nothing was. What
+	 * stands still is let go by resume() or killed by signal(); its clients stay attached.
+	 * Frozen by its user: it is written all the same, and stays so after resume().  Optional.
+	 */
+	struct err *(*checkpoint)(struct payload *p, int dir_fd,
+				  void (*done)(void *arg, struct err *e, const char *text),
+				  void *arg);
+
+	/** resume() - it runs on after a checkpoint.  There when checkpoint() is */
+	struct err *(*resume)(struct payload *p);
 
 	/**
 	 * unslice() - let its cgroup run, which the daemon's time slicing may have frozen; not

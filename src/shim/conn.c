@@ -425,6 +425,19 @@ void shim_conn_query(struct shim_conn *c, const char *question, struct shim_done
 		   .type = SHIM_QUERY, .tail = question, .tail_len = strlen(question) });
 }
 
+void shim_conn_checkpoint(struct shim_conn *c, int dir_fd, struct shim_done done)
+{
+	struct request *r = request_new(c, done);
+
+	add_fd(r, dir_fd);
+	submit(c, r, &(struct shim_msg) { .type = SHIM_CHECKPOINT });
+}
+
+void shim_conn_resume(struct shim_conn *c, struct shim_done done)
+{
+	submit(c, request_new(c, done), &(struct shim_msg) { .type = SHIM_RESUME });
+}
+
 void shim_conn_bye(struct shim_conn *c)
 {
 	submit(c, request_new(c, (struct shim_done) { NULL, NULL }),

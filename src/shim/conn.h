@@ -107,6 +107,16 @@ void shim_conn_release(struct shim_conn *c, struct shim_done done);
 void shim_conn_query(struct shim_conn *c, const char *question, struct shim_done done);
 
 /**
+ * shim_conn_checkpoint() - have its state written to a folder, and leave it standing still
+ * @dir_fd: consumed
+ * @done:   when it is written or failed; the text is the backend's (backend/payload.h)
+ */
+void shim_conn_checkpoint(struct shim_conn *c, int dir_fd, struct shim_done done);
+
+/** shim_conn_resume() - let it run on after that */
+void shim_conn_resume(struct shim_conn *c, struct shim_done done);
+
+/**
  * shim_conn_poll() - take the events that are there already, without waiting for the loop
  * For questions whose answer may lie in the socket: a client that saw its stream end asks at once.
  */

@@ -205,6 +205,24 @@ static void answers_may_come_in_any_order_and_may_be_errors(void **state)
 	assert_seen(f, "done:not running:not running done::cpu 1 ");
 }
 
+static void a_checkpoint_passes_its_folder_and_says_what_the_backend_says(void **state)
+{
+	struct fixture *f = *state;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	shim_conn_checkpoint(f->conn, fds[1], (struct shim_done) { on_done, f });
+	say(f, (struct shim_msg) { .type = SHIM_REPLY, .seq = 1, .body.reply.kind = -1 },
+	    "{\"bytes\":5}");
+	assert_seen(f, "done::{\"bytes\":5} ");
+	assert_int_equal(fcntl(fds[1], F_GETFD), -1); /* consumed */
+	close(fds[0]);
+	shim_conn_resume(f->conn, (struct shim_done) { on_done, f });
+	say(f, (struct shim_msg) { .type = SHIM_REPLY, .seq = 2, .body.reply.kind = ERR_STATE },
+	    "no");
+	assert_seen(f, "done:no:no ");
+}
+
 static void a_lost_connection_fails_what_waits(void **state)
 {
 	struct fixture *f = *state;
@@ -278,6 +296,7 @@ int main(void)
 		T(events_come_decoded),
 		T(requests_are_sent_with_their_descriptors_and_answered),
 		T(answers_may_come_in_any_order_and_may_be_errors),
+		T(a_checkpoint_passes_its_folder_and_says_what_the_backend_says),
 		T(a_lost_connection_fails_what_waits),
 		T(bytes_that_make_no_sense_lose_the_connection),
 		T(a_callback_may_close),

@@ -20,6 +20,8 @@ static const struct shape shapes[] = {
 	[SHIM_FREEZE] = { sizeof(struct shim_freeze), true, false },
 	[SHIM_QUERY] = { 0, true, true },
 	[SHIM_BYE] = { .known = true },
+	[SHIM_CHECKPOINT] = { .known = true },
+	[SHIM_RESUME] = { .known = true },
 	[SHIM_HELLO] = { sizeof(struct shim_hello), true, false },
 	[SHIM_REPLY] = { sizeof(struct shim_reply), true, true },
 	[SHIM_STARTED] = { sizeof(struct shim_started), true, false },

@@ -49,6 +49,7 @@ static const struct option_row rows[] = {
 	ROW("--stdin-once", OPT_FLAG, shim.is_stdin_once),
 	ROW("--detached", OPT_FLAG, shim.is_detached),
 	ROW("--bound", OPT_FLAG, shim.is_bound),
+	ROW("--restore", OPT_TEXT, shim.restore_dir),
 	ROW("--log", OPT_TEXT, log_driver),
 	ROW("--log-max-size", OPT_I64, shim.log_max_bytes),
 	ROW("--log-max-file", OPT_INT, shim.log_max_files),

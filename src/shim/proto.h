@@ -10,7 +10,7 @@
  *
  *	hostel-shim --id ID --kind container|vm|machine --state-dir DIR --run-dir DIR
  *		[--tty] [--stdin] [--stdin-once] [--log json-file|none]
- *		[--log-max-size BYTES] [--log-max-file N] [--detached] [--bound]
+ *		[--log-max-size BYTES] [--log-max-file N] [--detached] [--bound] [--restore DIR]
  *
  * with descriptor 3 = lock (flock held), 4 = listening socket, 0 = /dev/null, 1 and 2 =
  * STATE_DIR/shim.log, and closes its own copy of both.  Then it connects; the shim says HELLO; the
@@ -21,6 +21,10 @@
  *
  * The daemon may freeze the payload's cgroup itself, for time slicing, and says nothing of it.  A
  * shim that loses its daemon thaws it, unless the user had it frozen (SHIM_FREEZE).
+ *
+ * With --restore START brings back what a CHECKPOINT wrote to DIR (backend/payload.h).  After a
+ * CHECKPOINT the payload stands still until RESUME or a SIGNAL that kills; a shim that loses its
+ * daemon meanwhile lets it run on, and makes no attempt to undo what was written.
  *
  * With --bound nothing outlives the daemon: when its connection is lost, the payload gets SIGTERM
  * (SIGKILL while it starts), and the shim ends after it, within 30 s whatever happens.
@@ -60,6 +64,13 @@ enum shim_msg_type {
 	SHIM_FREEZE = 6, /* struct shim_freeze */
 	SHIM_QUERY = 7,  /* text; REPLY carries the answer as text */
 	SHIM_BYE = 8,    /* the daemon has noted the exit */
+	/*
+	 * No body; 1 descriptor: an empty folder.  REPLY comes when the state is written, with the
+	 * backend's text (backend/payload.h), or with why it could not be: then it runs on.
+	 * ERR_STATE while another one is on its way.
+	 */
+	SHIM_CHECKPOINT = 9,
+	SHIM_RESUME = 10, /* no body; after a CHECKPOINT; ERR_STATE without one */
 	/* shim to daemon */
 	SHIM_HELLO = 64,   /* struct shim_hello, first message on a connection */
 	SHIM_REPLY = 65,   /* struct shim_reply + text */

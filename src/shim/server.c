@@ -40,7 +40,7 @@ struct news {
 	char text[];
 };
 
-/* A query that the backend will answer. */
+/* A request that the backend will answer. */
 struct query {
 	struct server *server;
 	uint32_t seq, link_number;
@@ -66,6 +66,8 @@ struct server {
 	enum shim_phase phase;
 	bool is_failed;         /* ENDED without having run */
 	bool is_frozen_by_user; /* stays so when the daemon goes */
+	bool is_checkpointing;  /* its state is being written */
+	bool is_still;          /* it was, and stands still since then */
 	bool is_over;           /* leave the loop */
 	pid_t pid;
 	struct exit_record record;
@@ -491,9 +493,8 @@ static struct err *do_freeze(struct server *s, const struct shim_msg *m, int *fd
 	return NULL;
 }
 
-static void on_answer(void *arg, struct err *e, const char *text)
+static void answer(const struct query *q, const struct err *e, const char *text)
 {
-	struct query *q = arg;
 	struct shim_msg m = { .type = SHIM_REPLY,
 			      .seq = q->seq,
 			      .body.reply.kind = e ? (int32_t)err_kind(e) : -1 };
@@ -501,6 +502,23 @@ static void on_answer(void *arg, struct err *e, const char *text)
 	set_tail(&m, e ? err_text(e) : text);
 	if (q->link_number == q->server->link_number)
 		link_send(q->server->link, &m);
+}
+
+/* It runs on after its state was written. */
+static struct err *end_still(struct server *s)
+{
+	if (!s->is_still || s->phase != SHIM_RUNNING)
+		return NULL;
+	TRY(s->ops->resume(s->payload));
+	s->is_still = false;
+	return NULL;
+}
+
+static void on_answer(void *arg, struct err *e, const char *text)
+{
+	struct query *q = arg;
+
+	answer(q, e, text);
 	err_free(e);
 	free(q);
 }
@@ -520,6 +538,47 @@ static struct err *do_query(struct server *s, const struct shim_msg *m, int *fds
 	return NULL;
 }
 
+static void on_checkpoint(void *arg, struct err *e, const char *text)
+{
+	struct query *q = arg;
+	struct server *s = q->server;
+
+	s->is_checkpointing = false;
+	s->is_still = !e;
+	if (q->link_number != s->link_number || !link_is_open(s->link))
+		err_free(end_still(s)); /* who asked for it has gone */
+	on_answer(q, e, text);
+}
+
+static struct err *do_checkpoint(struct server *s, const struct shim_msg *m, int *fds)
+{
+	OWN(mem) struct query *q = xnew(struct query);
+
+	TRY(need_payload(s));
+	if (!s->ops->checkpoint)
+		return err_new(ERR_UNSUPPORTED, "the state of a %s cannot be written",
+			       s->ops->name);
+	if (fds[0] < 0)
+		return err_new(ERR_INVALID, "no folder was passed");
+	if (s->is_checkpointing || s->is_still)
+		return err_new(ERR_STATE, "its state is being written already");
+	*q = (struct query) { .server = s, .seq = m->seq, .link_number = s->link_number };
+	TRY(s->ops->checkpoint(s->payload, fds[0], on_checkpoint, q));
+	s->is_checkpointing = true;
+	q = NULL; /* on_checkpoint() frees it */
+	return NULL;
+}
+
+static struct err *do_resume(struct server *s, const struct shim_msg *m, int *fds)
+{
+	(void)m;
+	(void)fds;
+	TRY(need_payload(s));
+	if (!s->is_still)
+		return err_new(ERR_STATE, "it does not stand still");
+	return end_still(s);
+}
+
 static struct err *do_bye(struct server *s, const struct shim_msg *m, int *fds)
 {
 	(void)m;
@@ -535,10 +594,16 @@ struct request_row {
 };
 
 static const struct request_row requests[] = {
-	[SHIM_START] = { do_start, true },    [SHIM_ATTACH] = { do_attach, false },
-	[SHIM_EXEC] = { do_exec, false },     [SHIM_SIGNAL] = { do_signal, false },
-	[SHIM_RESIZE] = { do_resize, false }, [SHIM_FREEZE] = { do_freeze, false },
-	[SHIM_QUERY] = { do_query, true },    [SHIM_BYE] = { do_bye, false },
+	[SHIM_START] = { do_start, true },
+	[SHIM_ATTACH] = { do_attach, false },
+	[SHIM_EXEC] = { do_exec, false },
+	[SHIM_SIGNAL] = { do_signal, false },
+	[SHIM_RESIZE] = { do_resize, false },
+	[SHIM_FREEZE] = { do_freeze, false },
+	[SHIM_QUERY] = { do_query, true },
+	[SHIM_BYE] = { do_bye, false },
+	[SHIM_CHECKPOINT] = { do_checkpoint, true },
+	[SHIM_RESUME] = { do_resume, false },
 };
 
 static void on_message(void *arg, const struct shim_msg *m, int *fds)
@@ -562,6 +627,7 @@ static void on_opened(void *arg)
 	struct shim_msg m = { .type = SHIM_HELLO };
 
 	s->link_number++;
+	err_free(end_still(s));
 	if (s->phase == SHIM_IDLE)
 		poll_timer_free(TAKE(s->patience));
 	m.body.hello = (struct shim_hello) { .phase = s->phase,
@@ -606,6 +672,7 @@ static void on_lost(void *arg)
 	}
 	if (s->phase == SHIM_RUNNING && !s->is_frozen_by_user && s->ops->unslice)
 		s->ops->unslice(s->payload);
+	err_free(end_still(s));
 	if (s->phase == SHIM_IDLE)
 		wait_at_most(s, FIRST_DAEMON_NS);
 	if (s->phase == SHIM_ENDED)
@@ -670,6 +737,7 @@ struct err *shim_serve(const struct shim_options *o, const struct payload_ops *o
 	s.host = (struct payload_host) { .id = o->id,
 					 .state_dir = o->state_dir,
 					 .run_dir = o->run_dir,
+					 .restore_dir = o->restore_dir,
 					 .is_tty = o->is_tty,
 					 .has_stdin = o->has_stdin,
 					 .poller = s.poller,

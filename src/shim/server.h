@@ -17,6 +17,7 @@
 
 struct shim_options {
 	const char *id, *kind, *state_dir, *run_dir;
+	const char *restore_dir; /* NULL: a fresh start (backend/payload.h) */
 	bool is_tty, has_stdin, is_stdin_once, is_detached;
 	bool has_log;  /* json-file; else none */
 	bool is_bound; /* ends with its daemon's connection: the payload is asked to end then */

@@ -35,6 +35,9 @@ struct prog {
 struct payload {
 	const struct payload_host *host;
 	struct prog *progs;
+	struct poll_timer *writing; /* of its state; NULL: no */
+	void (*done)(void *arg, struct err *e, const char *text);
+	void *done_arg;
 };
 
 static void tell(struct prog *g, struct payload_event ev)
@@ -104,7 +107,8 @@ static void on_started(void *arg, short revents)
 }
 
 /* In the child: becomes the program. */
-static void become(const json_t *process, const int fds[3], bool is_tty, int status_fd)
+static void become(const json_t *process, const int fds[3], bool is_tty, int status_fd,
+		   const char *restored)
 {
 	struct strv args = { 0 };
 	sigset_t none;
@@ -112,6 +116,8 @@ static void become(const json_t *process, const int fds[3], bool is_tty, int sta
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
+	if (restored)
+		setenv("RESTORED", restored, 1);
 	for (int i = 0; i < 3; i++)
 		dup2(fds[i], i);
 	if (is_tty)
@@ -169,7 +175,7 @@ static struct err *begin(struct payload *p, const char *exec_id, const json_t *p
 		return err_sys(errno, "pipe");
 	g->pid = fork();
 	if (g->pid == 0)
-		become(process, inner, is_tty, status[1]);
+		become(process, inner, is_tty, status[1], p->host->restore_dir);
 	close(status[1]);
 	for (int i = 0; i < (is_tty ? 1 : 3); i++)
 		close(inner[i]);
@@ -259,12 +265,41 @@ static struct err *exec_query(struct payload *p, const char *question,
 	return NULL;
 }
 
+static void on_written(void *arg)
+{
+	struct payload *p = arg;
+
+	poll_timer_free(TAKE(p->writing));
+	p->done(p->done_arg, NULL, "{\"bytes\":5}");
+}
+
+/* Its state is a file that says so; one that is there already stands for what cannot be written. */
+static struct err *exec_checkpoint(struct payload *p, int dir_fd,
+				   void (*done)(void *arg, struct err *e, const char *text),
+				   void *arg)
+{
+	if (faccessat(dir_fd, "state", F_OK, 0) == 0)
+		return err_new(ERR_UNSUPPORTED, "the device /dev/x is open");
+	TRY(fd_write_file(dir_fd, "state", "state", 5, 0600));
+	TRY(exec_freeze(p, true));
+	p->done = done;
+	p->done_arg = arg;
+	p->writing = poll_timer_new(p->host->poller, 1, on_written, p);
+	return NULL;
+}
+
+static struct err *exec_resume(struct payload *p)
+{
+	return exec_freeze(p, false);
+}
+
 static void exec_free(struct payload *p)
 {
 	if (!p)
 		return;
 	while (p->progs)
 		prog_free(p->progs);
+	poll_timer_free(p->writing);
 	free(p);
 }
 
@@ -282,5 +317,7 @@ const struct payload_ops exec_payload_ops = { .name = "exec",
 					      .resize = exec_resize,
 					      .freeze = exec_freeze,
 					      .query = exec_query,
+					      .checkpoint = exec_checkpoint,
+					      .resume = exec_resume,
 					      .free = exec_free,
 					      .undo = exec_undo };
