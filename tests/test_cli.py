@@ -568,16 +568,9 @@ def test_completion_scripts_are_valid(cli):
     assert cli('completion', 'tcsh').returncode == 1
 
 
-def test_it_starts_fast(cli):
-    run(cli.exe, '--version')
-    times = []
-    for _ in range(20):
-        t = time.monotonic()
-        subprocess.run([str(cli.exe), '--version'], stdout=subprocess.DEVNULL)
-        times.append(time.monotonic() - t)
-    assert sorted(times)[5] < 0.02, times
-    linked = run('ldd', cli.exe)
-    assert 'curl' not in linked.out
+def test_it_links_nothing_that_makes_its_start_slow(cli):
+    linked = run('ldd', cli.exe).out
+    assert 'libc.so' in linked and not re.search('curl|gnutls|seccomp|archive|sqlite', linked), linked
 
 
 def test_the_manual_page_says_what_the_tables_say():

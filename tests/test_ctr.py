@@ -449,17 +449,16 @@ def test_reads_from_a_device_are_throttled(run, tmp_path):
         begin = time.monotonic()
         assert output(c) == str(4 << 20)
         return time.monotonic() - begin
-    free = seconds([])
-    slow = seconds([{'What': 'read-bps', 'Device': device, 'Rate': 2 << 20}])
-    assert slow > 1.2 and slow > free
+    assert seconds([{'What': 'read-bps', 'Device': device, 'Rate': 2 << 20}]) > 1.2
 
 
 def test_cpu_quota_is_felt(run):
     c = run('sh', '-c', 'i=0; while [ $i -lt 100000000 ]; do i=$((i+1)); done', spec={'CpuMilli': 100})
     pid = c.started()
+    begin = time.monotonic()
     time.sleep(1.0)
     used = sum(map(int, pathlib.Path(f'/proc/{pid}/stat').read_text().split()[13:15])) / os.sysconf('SC_CLK_TCK')
-    assert used < 0.3
+    assert used < 0.3 * (time.monotonic() - begin)
 
 
 # ---- start errors ----

@@ -40,9 +40,8 @@ def monitor_of(d, name):
 def test_a_vm_without_a_kernel_is_refused_at_once(new_hosteld, busybox_tar):
     d = new_hosteld()
     d.ok('load', '-q', '-i', busybox_tar)
-    t = time.monotonic()
     p = d.hostel('run', '--rm', '--vm', 'busybox', 'true')
-    assert p.returncode == 125 and 'hostel kernel add' in p.err and time.monotonic() - t < 5
+    assert p.returncode == 125 and 'hostel kernel add' in p.err
 
 
 def test_a_vm_lives_through_the_daemons_death(vms):

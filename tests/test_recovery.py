@@ -89,9 +89,7 @@ def test_a_killed_supervisor_takes_its_container_along(hosteld):
     hosteld.ok('run', '-d', '--name', 'orphan', '-p', '80', 'busybox', 'sleep', '1000')
     pid = state(hosteld, 'orphan')['Pid']
     os.kill(shim_of(hosteld, 'orphan'), signal.SIGKILL)
-    t = time.monotonic()
     s = wait_for(lambda: (s := state(hosteld, 'orphan')) and s['Status'] == 'exited' and s)
-    assert time.monotonic() - t < 3
     assert (s['ExitCode'], s['Error']) == (137, 'supervisor died')
     assert is_gone(pid)
     hosteld.ok('start', 'orphan')
