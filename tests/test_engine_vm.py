@@ -179,3 +179,25 @@ def test_a_guest_may_use_all_of_its_memory(vms):
 
 def test_a_health_check_runs_inside_a_vm(vms):
     check_health(vms, '--vm', '-m', '256m')
+
+
+def ended(d, name):
+    return wait_for(lambda: (s := state(d, name)) and s['Status'] == 'exited' and s)
+
+
+def test_a_payload_killed_inside_its_vm_is_137_without_a_note(vms):
+    vms.ok('run', '-d', '--vm', '-m', '256m', '--init', '--name', 'inner', 'busybox', 'sleep', '4321')
+    # What the init started: the kernel lets nobody inside a namespace kill its first process.
+    vms.hostel('exec', 'inner', 'sh', '-c', 'kill -9 $(grep -l "^sleep" /proc/[0-9]*/cmdline | cut -d / -f 3)')
+    s = ended(vms, 'inner')
+    assert (s['ExitCode'], s['Error'], s['OOMKilled']) == (137, '', False)
+
+
+def test_a_guest_kernel_that_panics_ends_its_vm_and_says_so(vms):
+    vms.ok('run', '-d', '--vm', '-m', '256m', '--privileged', '--name', 'panics', 'busybox', 'sh', '-c',
+           'echo before; [ -e /again ] && exit 7; : > /again; sync; echo c > /proc/sysrq-trigger; sleep 1000')
+    s = ended(vms, 'panics')
+    assert (s['ExitCode'], s['OOMKilled'], s['Error']) == (137, False, "the guest's kernel stopped")
+    assert vms.ok('logs', 'panics') == 'before'
+    vms.ok('start', 'panics')  # its disk is there
+    assert ended(vms, 'panics')['ExitCode'] == 7
