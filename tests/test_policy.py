@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies of allocation on a real hosteld: which of the waiting instances is admitted next, and how that is changed."""
-import os, subprocess, time
+import json, os, subprocess, time
 
 import pytest
 
+from conftest import need
 from test_recovery import wait_for
 
 
@@ -86,6 +87,43 @@ def test_what_is_no_policy_is_one_line_and_changes_nothing(full, options, words)
 def test_members_that_no_policy_has_are_refused(full):
     a = full.api('POST', '/hostel/v1/policy', {'allocate': 'sjf', 'alocate': 'fcfs'})
     assert a.status == 400 and 'alocate' in a.json['message'] and policy(full)['allocate'] == 'fcfs/easy'
+
+
+@pytest.mark.parametrize('setting, value, words', [
+    ('allocate', 'best', '"best" is no policy; there are fcfs, '),
+    ('allocate', 'sjf/quick', '"sjf/quick" is no policy; there are fcfs, '),
+    ('schedule', 'round', '"round" schedules nothing; there are fcfs, '),
+    ('quantum', '1us', 'expected 1ms to 1h'),
+    ('quantum', 'soon', '"soon" is not a duration; write 10s, 5m or 1h30m'),
+    ('max_wait', '-3s', '"-3s" is not a duration; write 10s, 5m or 1h30m'),
+    ('overcommit_cpu', 0.5, 'expected 1 or more, not 0.5'),
+    ('log_level', 'loud', '"loud": expected error, warn, info or debug'),
+])
+def test_check_config_says_which_setting_of_which_file_is_wrong(tmp_path, setting, value, words):
+    file = tmp_path / 'hosteld.json'
+    check = lambda: subprocess.run([need('hosteld'), '--config', file, '--check-config'], capture_output=True, text=True)
+    file.write_text(json.dumps({setting: value}))
+    p = check()
+    assert p.returncode == 2 and p.stdout == '' and len(p.stderr.splitlines()) == 1
+    assert f'{file}: {setting}: {words}' in p.stderr
+    file.write_text(json.dumps({'allocate': 'sjf/easy', 'schedule': 'rr', 'quantum': '100ms', 'max_wait': 0}))
+    p = check()
+    assert (p.returncode, p.stdout) == (0, 'configuration is good\n')
+
+
+def test_what_was_set_live_outlives_a_lost_store(new_hosteld):
+    d = new_hosteld()
+    d.ok('policy', 'set', '--allocate', 'sjf/list', '--schedule', 'rr', '--quantum', '20ms', '--max-wait', '7m')
+    d.ok('quota', 'set', '4242', '--memory', '64m', '--instances', '3')
+    d.ok('drain')
+    seen = lambda: [policy(d), d.api('GET', '/hostel/v1/quotas').json, d.api('GET', '/hostel/v1/drain').json]
+    before = seen()
+    assert (before[0]['allocate'], before[0]['schedule']) == ('sjf/list', 'rr') and before[2]['draining']
+    d.kill()
+    for path in d.root.glob('hostel.db*'):
+        path.unlink()
+    d.start()
+    assert seen() == before
 
 
 def test_a_daemon_with_a_wrong_policy_does_not_start(new_hosteld):

@@ -331,6 +331,59 @@ def test_a_bad_quota_is_one_clear_line(full):
     assert full.ok('__complete', '--', 'quota', 'rm', '').split() == ['root']
 
 
+# ---- expected starts ----
+
+HOUR = 3600 * 10**9
+
+
+def described(d, path, name):
+    """The answer, an array of what the openapi file calls `name`."""
+    import jsonschema
+    components = d.api('GET', '/hostel/v1/openapi.json').json['components']
+    text = json.dumps({'components': components, 'type': 'array', 'items': {'$ref': f'#/components/schemas/{name}'}})
+    text = re.sub(r'"type": "(\w+)"(, "format": "int64")?, "nullable": true', r'"type": ["\1", "null"]', text)
+    text = re.sub(r'"nullable": true, "allOf": \[(.*?)\]', r'"anyOf": [\1, {"type": "null"}]', text)
+    answer = d.api('GET', path).json
+    jsonschema.Draft7Validator(json.loads(text)).validate(answer)
+    return answer
+
+
+def test_an_expected_start_is_known_where_the_ends_before_it_are(new_hosteld, busybox_tar):
+    d = new_hosteld(*SMALL)
+    d.ok('load', '-q', '-i', busybox_tar)
+    d.ok('run', '-d', '--name', 'holder', '-m', '200m', '--expect', '2h', 'busybox', 'sleep', '600')
+    for name, expect in (('first', ['--expect', '1h']), ('second', []), ('third', [])):
+        d.ok('run', '-d', '--name', name, '-m', '150m', *expect, 'busybox', 'sleep', '600')
+
+    def starts():
+        return {q['name']: q['expected_start_ns'] for q in described(d, '/hostel/v1/queue', 'Waiting')}
+
+    def right(seen):
+        """The holder ends 2 h after its admission, the first one 1 h later; when the second ends nobody can know."""
+        admitted = next(s['admission_ns'] for s in d.api('GET', '/hostel/v1/accounting').json['starts'] if s['name'] == 'holder')
+        near = lambda ns, other: abs(ns - other) < 60 * 10**9
+        return (list(seen) == ['first', 'second', 'third'] and near(seen['first'], admitted + 2 * HOUR)
+                and near(seen['second'], seen['first'] + HOUR) and seen['third'] is None)
+    assert right(starts()), starts()
+    row = next(csv.DictReader(d.ok('queue', '--format', 'csv').splitlines()))
+    assert (row['estimate_ns'], row['estimate_source']) == (str(HOUR), 'given') and int(row['expected_start_ns']) > 0
+    d.kill()
+    d.start()
+    assert right(starts()), starts()
+    # What blocks nobody is in nobody's way; what nobody knows the end of is, and so is a drained host.
+    d.ok('queue', 'hold', 'second')
+    seen = starts()
+    assert seen['second'] is None and seen['third'] > seen['first']
+    d.ok('drain')
+    assert set(starts().values()) == {None}
+    d.ok('drain', '--off')
+    d.ok('run', '-d', '--name', 'endless', '-m', '50m', 'busybox', 'sleep', '600')
+    d.ok('queue', 'move', 'first', '--last')
+    d.ok('rm', '-f', 'holder')
+    runs(d, 'third')
+    assert set(starts().values()) == {None}, starts()
+
+
 # ---- output ----
 
 def test_the_queue_is_shown_as_csv_and_again_each_second(full):
@@ -339,6 +392,7 @@ def test_the_queue_is_shown_as_csv_and_again_each_second(full):
     assert [(r['position'], r['name'], r['memory_bytes'], r['held']) for r in rows] == \
         [('1', 'aa', str(150 << 20), 'false'), ('2', 'bb', str(150 << 20), 'false')]
     assert rows[0]['reason'] == reason(full, 'aa')
+    assert {(r['expected_start_ns'], r['estimate_ns'], r['estimate_source']) for r in rows} == {('', '', '')}
     p = full.popen('queue', '--watch')
     try:
         assert [p.stdout.readline().split()[0] for _ in range(3)] == ['NAME', 'aa', 'bb']

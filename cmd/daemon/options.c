@@ -27,13 +27,50 @@ struct setting {
 	size_t offset;
 	const char *fallback; /* NULL: none */
 	const char *help;
+	struct err *(*check)(const char *text); /* beyond its kind; may be NULL */
 };
 
-#define S(name_, kind_, member_, fallback_, help_)                                                 \
+#define S(name_, kind_, member_, fallback_, help_, ...)                                            \
 	{                                                                                          \
 		.name = (name_), .kind = (kind_), .offset = offsetof(struct options, member_),     \
-		.fallback = (fallback_), .help = (help_)                                           \
+		.fallback = (fallback_), .help = (help_), __VA_ARGS__                              \
 	}
+
+static struct err *check_allocate(const char *text)
+{
+	return engine_policy_check(text, NULL, 0);
+}
+
+static struct err *check_schedule(const char *text)
+{
+	return engine_policy_check(NULL, text, 0);
+}
+
+static struct err *check_quantum(const char *text)
+{
+	int64_t ns = 0;
+
+	TRY(num_parse_duration(text, &ns));
+	return engine_policy_check(NULL, NULL, ns);
+}
+
+static struct err *check_overcommit(const char *text)
+{
+	int64_t milli = 0;
+
+	TRY(num_parse_milli(text, &milli));
+	return milli < 1000 ? err_new(ERR_INVALID, "expected 1 or more, not %.64s", text) : NULL;
+}
+
+static struct err *check_log_level(const char *text)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++)
+		if (streq(text, names[n]))
+			return NULL;
+	return err_new(ERR_INVALID, "\"%.64s\": expected error, warn, info or debug", text);
+}
 
 static const struct setting settings[] = {
 	S("root", TEXT, root, "/var/lib/hostel", "images, volumes, instances, the store"),
@@ -52,16 +89,20 @@ static const struct setting settings[] = {
 	  "kept back for the host, beside manage_memory (max(256m, T/32))"),
 	S("manage_memory", BYTES, manage_memory_bytes, "0",
 	  "M_total: what hostel itself may use; 0: T/16 within 128m and 4g"),
-	S("overcommit_cpu", MILLI, overcommit_cpu_milli, "4", "how often a cpu may be promised"),
+	S("overcommit_cpu", MILLI, overcommit_cpu_milli, "4", "how often a cpu may be promised",
+	  .check = check_overcommit),
 	S("event_log", BYTES, event_log_bytes, "64m",
 	  "size at which events.log begins anew; 0: none is kept"),
 	S("schedule", TEXT, schedule, NULL,
 	  "who runs when not all fit the cpus: fcfs, rr, priority, srtf, mlfq or fair (as set by "
-	  "hostel policy, or fair)"),
-	S("quantum", DURATION, quantum_ns, "0", "time slice; 0: as set by hostel policy, or 50ms"),
+	  "hostel policy, or fair)",
+	  .check = check_schedule),
+	S("quantum", DURATION, quantum_ns, "0", "time slice; 0: as set by hostel policy, or 50ms",
+	  .check = check_quantum),
 	S("queue_wait", YES_NO, queue_wait, "no", "label hostel.queue=wait for everyone"),
 	S("allocate", TEXT, allocate, NULL,
-	  "who is admitted next: ORDER/FILL, sjf/easy (as set by hostel policy, or easy)"),
+	  "who is admitted next: ORDER/FILL, sjf/easy (as set by hostel policy, or easy)",
+	  .check = check_allocate),
 	S("max_wait", DURATION, max_wait_ns, NULL,
 	  "nothing passes who waited so long; 0: never (as set by hostel policy, or 10m)"),
 	S("hold_timeout", DURATION, hold_timeout_ns, "10s",
@@ -71,7 +112,8 @@ static const struct setting settings[] = {
 	S("registry_insecure", TEXT, registry_insecure, NULL,
 	  "HOST:PORT,… whose certificate is not looked at, http if it must be"),
 	S("registry_mirror", TEXT, registry_mirror, NULL, "URL to ask instead of docker.io"),
-	S("log_level", TEXT, log_level, "info", "error, warn, info or debug"),
+	S("log_level", TEXT, log_level, "info", "error, warn, info or debug",
+	  .check = check_log_level),
 };
 static_assert(ARRAY_SIZE(settings) <= sizeof(((struct options *)NULL)->source),
 	      "one source per setting");
@@ -109,6 +151,8 @@ static struct err *set(struct options *o, const struct setting *s, const char *t
 		       enum source source)
 {
 	TRY_MSG(set_one(o, s, text), "%s", s->name);
+	if (s->check)
+		TRY_MSG(s->check(text), "%s", s->name);
 	o->source[s - settings] = (unsigned char)source;
 	return NULL;
 }
@@ -276,8 +320,6 @@ static struct err *check_paths(const struct options *o)
 		if (*paths[n] != '/')
 			return err_new(ERR_INVALID, "\"%.64s\": expected an absolute path",
 				       paths[n]);
-	if (o->overcommit_cpu_milli < 1000)
-		return err_new(ERR_INVALID, "overcommit_cpu: at least 1");
 	return NULL;
 }
 

@@ -90,16 +90,9 @@ static void book_add(struct book *b, const json_t *j)
 		b->user = xrealloc(b->user, b->max, sizeof(*b->user));
 		b->day = xrealloc(b->day, b->max, sizeof(*b->day));
 	}
-	b->v[b->n] = (struct account) {
-		.arrival_ns = jx_int(j, "arrival_ns", 0),
-		.admission_ns = jx_int(j, "admission_ns", 0),
-		.start_ns = jx_int(j, "start_ns", 0),
-		.finish_ns = jx_int(j, "finish_ns", 0),
-		.paused_ns = jx_int(j, "paused_ns", 0),
-		.sliced_ns = jx_int(j, "sliced_ns", 0),
-		.cpu_milli = jx_int(j, "cpu_milli", 0),
-		.memory_bytes = jx_int(j, "memory_bytes", 0),
-	};
+	b->v[b->n] = (struct account) { 0 };
+	for (const struct account_field *f = account_record_fields; f->name; f++)
+		*account_slot(&b->v[b->n], f) = jx_int(j, f->name, 0);
 	b->user[b->n] = user_number(b, jx_str(j, "user", "unknown"));
 	b->day[b->n] = day_of(b->v[b->n].arrival_ns);
 	b->n++;

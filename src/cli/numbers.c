@@ -33,40 +33,23 @@ static struct err *tell_drain(struct cli *c)
 	return NULL;
 }
 
-/* Members of an entry, or of its demand. */
-static const char *const csv_columns[] = {
-	"position",          "id",         "name",     "kind",       "uid",  "cpu_milli",
-	"memory_bytes",      "disk_bytes", "since_ns", "waiting_ns", "held", "reason",
-	"expected_start_ns",
+static const struct show_column csv_columns[] = {
+	{ "position" },
+	{ "id" },
+	{ "name" },
+	{ "kind" },
+	{ "uid" },
+	{ "cpu_milli", "demand", "cpu_milli" },
+	{ "memory_bytes", "demand", "memory_bytes" },
+	{ "disk_bytes", "demand", "disk_bytes" },
+	{ "since_ns" },
+	{ "waiting_ns" },
+	{ "held" },
+	{ "reason" },
+	{ "expected_start_ns" },
+	{ "estimate_ns", "estimate", "ns" },
+	{ "estimate_source", "estimate", "source" },
 };
-
-static void queue_csv(const json_t *list)
-{
-	const json_t *q;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(csv_columns); i++)
-		show_csv(csv_columns[i], i == 0);
-	printf("\n");
-	json_array_foreach(list, i, q)
-	{
-		for (size_t k = 0; k < ARRAY_SIZE(csv_columns); k++) {
-			const json_t *v = json_object_get(q, csv_columns[k]);
-			OWN(mem) char *text = NULL;
-
-			if (!v)
-				v = json_object_get(json_object_get(q, "demand"), csv_columns[k]);
-			text = v && !json_is_string(v) && !json_is_null(v)
-				   ? json_dumps(v, JSON_ENCODE_ANY)
-				   : NULL;
-			show_csv(text                ? text
-				 : json_is_string(v) ? json_string_value(v)
-						     : "",
-				 k == 0);
-		}
-		printf("\n");
-	}
-}
 
 /* "in 5 min", where it is known. */
 static void starts_cell(struct table *t, int64_t starts_ns)
@@ -103,7 +86,7 @@ static struct err *queue_once(struct cli *c, const struct args *a)
 
 	TRY(cli_call(c, "GET", NULL, &list, "/hostel/v1/queue"));
 	if (!args_flag(a, "quiet") && streq(args_text(a, "format"), "csv")) {
-		queue_csv(list);
+		show_csv_rows(csv_columns, ARRAY_SIZE(csv_columns), list);
 		return NULL;
 	}
 	if (!args_flag(a, "quiet") && show_otherwise(a, list, NULL, &e))

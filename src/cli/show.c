@@ -160,3 +160,32 @@ void show_csv(const char *text, bool is_first)
 	}
 	putchar('"');
 }
+
+static void csv_value(const json_t *v, bool is_first)
+{
+	OWN(mem) char *text = NULL;
+
+	if (v && !json_is_string(v) && !json_is_null(v))
+		text = json_dumps(v, JSON_ENCODE_ANY);
+	show_csv(text ? text : json_is_string(v) ? json_string_value(v) : "", is_first);
+}
+
+void show_csv_rows(const struct show_column *columns, size_t n, const json_t *list)
+{
+	const json_t *row;
+	size_t i;
+
+	for (size_t k = 0; k < n; k++)
+		show_csv(columns[k].heading, k == 0);
+	printf("\n");
+	json_array_foreach(list, i, row)
+	{
+		for (size_t k = 0; k < n; k++) {
+			const struct show_column *c = &columns[k];
+			const json_t *v = json_object_get(row, c->name ? c->name : c->heading);
+
+			csv_value(c->part ? json_object_get(v, c->part) : v, k == 0);
+		}
+		printf("\n");
+	}
+}

@@ -31,6 +31,15 @@ bool show_otherwise(const struct args *a, const json_t *doc, const char *list,
 /** show_csv() - a value of one line of CSV, quoted where it must be; ',' before it unless first */
 void show_csv(const char *text, bool is_first);
 
+/* A column of CSV: a member of each row, or member @part of its member @name. */
+struct show_column {
+	const char *heading;
+	const char *name, *part; /* NULL: as the heading; none */
+};
+
+/** show_csv_rows() - headings, and a line for each row of @list; null and absent are empty */
+void show_csv_rows(const struct show_column *columns, size_t n, const json_t *list);
+
 /** show_demux() - copy a multiplexed stream to stdout and stderr until its end */
 struct err *show_demux(struct cli *c, struct hostel_reply *r) MUST_USE;
 

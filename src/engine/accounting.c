@@ -130,17 +130,12 @@ static void add_record(struct page *p, json_t *j, const struct account *a)
 static struct err *read_record(void *arg, int64_t seq, const char *instance, const json_t *doc)
 {
 	struct page *p = arg;
-	struct account a = {
-		.arrival_ns = jx_int(doc, "arrival_ns", 0),
-		.admission_ns = jx_int(doc, "admission_ns", 0),
-		.start_ns = jx_int(doc, "start_ns", 0),
-		.finish_ns = jx_int(doc, "finish_ns", 0),
-		.paused_ns = jx_int(doc, "paused_ns", 0),
-		.sliced_ns = jx_int(doc, "sliced_ns", 0),
-	};
+	struct account a = { 0 };
 	json_t *j;
 
 	(void)instance;
+	for (const struct account_field *f = account_record_fields; f->name; f++)
+		*account_slot(&a, f) = jx_int(doc, f->name, 0);
 	p->read++;
 	p->last_seq = seq;
 	p->any_since |= a.finish_ns >= p->which->since_ns;

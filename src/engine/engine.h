@@ -433,6 +433,14 @@ json_t *engine_policy(const struct engine *e);
  */
 struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
 
+/**
+ * engine_policy_check() - would policies be taken? NULL and 0: not asked
+ * Return: NULL, or ERR_INVALID with what there is.
+ * Context: without an engine, too.
+ */
+struct err *engine_policy_check(const char *allocate, const char *schedule,
+				int64_t quantum_ns) MUST_USE;
+
 /** engine_queue_hold() - pass it over until it is released; it keeps its place and blocks nobody
  *  @uid: who says so; the reason names him.  A held one again: fine
  *  Return: NULL, done when it is written; ERR_STATE: it does not wait in the queue.

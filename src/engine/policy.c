@@ -9,6 +9,8 @@
 #include "engine/engine_int.h"
 #include "engine/slicing.h"
 #include "json/fields.h"
+#include "sched/alloc.h"
+#include "sched/slice.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -89,6 +91,15 @@ struct err *engine_policy_set(struct engine *e, const json_t *change)
 	TRY(change_policy(e, change));
 	log_info("policy: %s, %s", e->policy.allocate, e->policy.schedule);
 	return keep(e);
+}
+
+struct err *engine_policy_check(const char *allocate, const char *schedule, int64_t quantum_ns)
+{
+	if (allocate)
+		TRY(alloc_policy_check(allocate));
+	if (schedule)
+		TRY(slice_policy_check(schedule));
+	return slicing_check_quantum(quantum_ns);
 }
 
 json_t *engine_policy(const struct engine *e)

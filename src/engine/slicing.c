@@ -76,13 +76,19 @@ static void be_prompt(bool on)
 		log_debug("time slicing: not a real-time thread: %s", strerrordesc_np(errno));
 }
 
+struct err *slicing_check_quantum(int64_t quantum_ns)
+{
+	if (quantum_ns && (quantum_ns < QUANTUM_MIN_NS || quantum_ns > QUANTUM_MAX_NS))
+		return err_new(ERR_INVALID, "expected 1ms to 1h");
+	return NULL;
+}
+
 struct err *slicing_configure(struct engine *e, const char *policy, int64_t quantum_ns)
 {
 	struct slicing *s = e->slicing;
 	struct slice_config c = s->conf;
 
-	if (quantum_ns && (quantum_ns < QUANTUM_MIN_NS || quantum_ns > QUANTUM_MAX_NS))
-		return err_new(ERR_INVALID, "quantum: 1ms to 1h");
+	TRY_MSG(slicing_check_quantum(quantum_ns), "quantum");
 	c.policy = policy ? policy : c.policy;
 	c.quantum_ns = quantum_ns ? quantum_ns : c.quantum_ns;
 	TRY(slice_configure(s->slice, &c));

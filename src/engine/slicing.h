@@ -43,6 +43,9 @@ void slicing_free(struct engine *e);
  */
 struct err *slicing_configure(struct engine *e, const char *policy, int64_t quantum_ns) MUST_USE;
 
+/** slicing_check_quantum() - ERR_INVALID "expected 1ms to 1h"; 0 is fine */
+struct err *slicing_check_quantum(int64_t quantum_ns) MUST_USE;
+
 const char *slicing_policy(const struct engine *e);
 int64_t slicing_quantum_ns(const struct engine *e);
 

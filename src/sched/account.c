@@ -110,6 +110,16 @@ const struct account_field account_fields[] = {
 	{ .name = NULL },
 };
 
+#define A(name)                                                                                    \
+	{                                                                                          \
+#name, offsetof(struct account, name), false                                       \
+	}
+
+const struct account_field account_record_fields[] = {
+	A(arrival_ns), A(admission_ns), A(start_ns),     A(finish_ns),     A(paused_ns),
+	A(sliced_ns),  A(cpu_milli),    A(memory_bytes), { .name = NULL },
+};
+
 static int ascending(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

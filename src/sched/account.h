@@ -75,12 +75,19 @@ struct account_sums {
 /** account_sum() - over @n records; percentiles are nearest-rank */
 struct account_sums account_sum(const struct account *a, size_t n, int64_t now_ns);
 
-/* The members of sums by their names in documents. */
+/* The members of sums, and of an account, by their names in documents. */
 struct account_field {
 	const char *name;
 	size_t offset;
 	bool is_real; /* double, else int64_t */
 };
 extern const struct account_field account_fields[]; /* name NULL at the end */
+extern const struct account_field account_record_fields[];
+
+/** account_slot() - the member that a row of account_record_fields is about */
+static inline int64_t *account_slot(struct account *a, const struct account_field *f)
+{
+	return (int64_t *)(void *)((char *)a + f->offset);
+}
 
 #endif

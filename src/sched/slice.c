@@ -50,13 +50,21 @@ void slice_free(struct slice *s)
 	free(s);
 }
 
+struct err *slice_policy_check(const char *policy)
+{
+	if (policy_find(policy))
+		return NULL;
+	return err_new(ERR_INVALID, "\"%.64s\" schedules nothing; there are %s", policy,
+		       slice_policies());
+}
+
 struct err *slice_configure(struct slice *s, const struct slice_config *c)
 {
-	const struct slice_policy *p = policy_find(c->policy ? c->policy : "fair");
+	const char *policy = c->policy ? c->policy : "fair";
+	const struct slice_policy *p = policy_find(policy);
 
 	if (!p)
-		return err_new(ERR_INVALID, "\"%.64s\" schedules nothing; there are %s", c->policy,
-			       slice_policies());
+		return slice_policy_check(policy);
 	s->policy = p;
 	s->conf = *c;
 	s->conf.policy = p->name;

@@ -69,6 +69,9 @@ DEFINE_OWN(slice, slice_free)
  */
 struct err *slice_configure(struct slice *s, const struct slice_config *c) MUST_USE;
 
+/** slice_policy_check() - is it one? ERR_INVALID naming them */
+struct err *slice_policy_check(const char *policy) MUST_USE;
+
 /** slice_policy() - the name of the one in force; static storage */
 const char *slice_policy(const struct slice *s);
 
