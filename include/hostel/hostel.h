@@ -186,6 +186,13 @@ HOSTEL_API int hostel_load(struct hostel *h, int fd,
 HOSTEL_API int hostel_images(struct hostel *h, char **ret_json);
 HOSTEL_API int hostel_image_remove(struct hostel *h, const char *ref, int force, char **ret_json);
 HOSTEL_API int hostel_queue(struct hostel *h, char **ret_json);
+/** hostel_trust_add() - trust another host with instances, by its certificate (PEM) */
+HOSTEL_API int hostel_trust_add(struct hostel *h, const char *name, const char *certificate);
+HOSTEL_API int hostel_trust_remove(struct hostel *h, const char *name);
+/** hostel_trust_list() - array of {name, fingerprint, certificate, since_ns} */
+HOSTEL_API int hostel_trust_list(struct hostel *h, char **ret_json);
+/** hostel_identity() - {certificate, fingerprint} of this host, to be trusted by others */
+HOSTEL_API int hostel_identity(struct hostel *h, char **ret_json);
 HOSTEL_API int hostel_resources(struct hostel *h, char **ret_json);
 /** hostel_accounting() - the newest 250 starts, and sums of these; older ones by `next` of the
  * answer, GET /hostel/v1/accounting?before=N (hostel_call()) */

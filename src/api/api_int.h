@@ -178,6 +178,9 @@ handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_star
 handler que_hold, que_release, que_cancel, que_move, que_drain, que_drain_set, que_quotas,
     que_quota_set, que_quota_remove;
 
+/* migrate.c */
+handler mig_trust, mig_trust_add, mig_trust_remove, mig_trust_own;
+
 /* src/api/openapi.json, made at build time */
 extern const char api_openapi[];
 

@@ -104,7 +104,7 @@ extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_cons
     cmd_network_inspect, cmd_network_connect, cmd_network_disconnect, cmd_network_prune,
     cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create, cmd_vm_ls,
     cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_policy_set, cmd_policy_show, cmd_drain,
-    cmd_quota_set, cmd_quota_ls, cmd_quota_rm, cmd_queue, cmd_queue_hold, cmd_queue_release,
+    cmd_trust_add, cmd_trust_ls, cmd_trust_rm, cmd_trust_show, cmd_quota_set, cmd_quota_ls, cmd_quota_rm, cmd_queue, cmd_queue_hold, cmd_queue_release,
     cmd_queue_cancel, cmd_queue_move, cmd_resources, cmd_accounting, cmd_simulate, cmd_info,
     cmd_version, cmd_config_show, cmd_completion, cmd_complete, cmd_options;
 

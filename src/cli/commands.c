@@ -286,6 +286,22 @@ static const struct command queue_subs[] = {
 		     "policy says and whoever comes later." },
 };
 
+static const struct command trust_subs[] = {
+	{ "add", "NAME CERT|-", "Trust another host, by its certificate", .min_args = 2,
+	  .max_args = 2, .what = WHAT_FILE, .run = cmd_trust_add,
+	  .details = "NAME is a name of your own. CERT is a file, or - for standard input: what "
+		     "hostel trust show\n"
+		     "prints on that host. Whoever has its key may send instances here, and is "
+		     "sent some." },
+	{ "ls", "", "Hosts that are trusted", .tables = { &format_options }, .run = cmd_trust_ls },
+	{ "rm", "NAME...", "Trust hosts no more", .min_args = 1, .max_args = ANY,
+	  .what = WHAT_TRUSTED, .run = cmd_trust_rm },
+	{ "show", "", "This host's own certificate, for trust add on another one",
+	  .tables = { &format_options }, .run = cmd_trust_show,
+	  .details = "The certificate goes to standard output, its fingerprint to standard "
+		     "error." },
+};
+
 static const struct command quota_subs[] = {
 	{ "set", "USER", "Limit what a user's instances may hold together",
 	  .tables = { &quota_set_options }, .min_args = 1, .max_args = 1, .what = WHAT_USER,
@@ -412,6 +428,8 @@ static const struct command commands[] = {
 		     "of hosteld and of the host." },
 	{ "quota", "COMMAND", "What users may hold", HOST, .subs = quota_subs,
 	  .n_subs = ARRAY_SIZE(quota_subs) },
+	{ "trust", "COMMAND", "Hosts that instances may be sent to, and come from", HOST,
+	  .subs = trust_subs, .n_subs = ARRAY_SIZE(trust_subs) },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,
 	  .tables = { &csv_format_options }, .run = cmd_resources,
 	  .details = "The columns add up: R_free = R_total - host - the sum of R_i, and\n"

@@ -89,6 +89,9 @@ static void offer_what(struct cli *c, enum opt_what what, const char *word)
 	case WHAT_USER:
 		offer_names(c, "/hostel/v1/quotas", NULL, "user", word);
 		return;
+	case WHAT_TRUSTED:
+		offer_names(c, "/hostel/v1/trust", NULL, "name", word);
+		return;
 	case WHAT_FILE:
 		printf(":file\n");
 		return;

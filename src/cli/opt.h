@@ -41,6 +41,7 @@ enum opt_what {
 	WHAT_NETWORK,
 	WHAT_KERNEL,
 	WHAT_USER, /* that has a quota */
+	WHAT_TRUSTED,
 };
 
 struct opt {

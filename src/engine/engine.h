@@ -488,6 +488,18 @@ struct err *engine_quota_remove(struct engine *e, int64_t uid, struct engine_don
 /** engine_quotas() - array of {"uid","user",limits…,"held":{…}} */
 json_t *engine_quotas(struct engine *e);
 
+/** engine_trust() - hosts that are trusted with instances: array of {"name","fingerprint",
+ *  "certificate","since_ns"}; new reference */
+json_t *engine_trust(struct engine *e);
+/** engine_trust_add() - trust whoever has the key of this certificate (PEM), by a name of yours
+ *  Return: NULL, done when it is written: ERR_INVALID, ERR_EXISTS for another one of that name. */
+struct err *engine_trust_add(struct engine *e, const char *name, const char *pem,
+			     struct engine_done done) MUST_USE;
+struct err *engine_trust_remove(struct engine *e, const char *name,
+				struct engine_done done) MUST_USE;
+/** engine_trust_own() - result {"certificate","fingerprint"} of this host, made at first use */
+struct err *engine_trust_own(struct engine *e, struct engine_done done) MUST_USE;
+
 /** engine_user_name() - of a uid; its digits when it has none; owned by the caller */
 char *engine_user_name(int64_t uid);
 /** engine_user_find() - by name or number; ERR_NOT_FOUND "no such user: x" */

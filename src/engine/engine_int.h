@@ -20,6 +20,7 @@
  *	queue_cmd.c  hold, release, cancel and move of those that wait
  *	drain.c      nothing new starts
  *	user_quota.c what a user may hold         users.c  names of users
+ *	trust.c      other hosts' certificates
  *	prep.c       what must be made by workers before a first start
  *	networks.c   table of networks; what is made of one on the host
  *	claim.c      addresses and ports           names_served.c  DNS for a network's members

@@ -97,6 +97,10 @@ struct err *job_erofs(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_initramfs(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_kernel_add(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_seccomp(struct job *j, json_t **ret_done) MUST_USE;
+/** job_identity() - trust.c: this host's own certificate, made at the first call */
+struct err *job_identity(struct job *j, json_t **ret_done) MUST_USE;
+/** job_certificate() - trust.c: is it one, and which? */
+struct err *job_certificate(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_kvm_probe(struct job *j, json_t **ret_done) MUST_USE;
 
 #endif

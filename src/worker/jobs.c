@@ -17,6 +17,8 @@ static const struct job_type jobs[] = {
 	{ "kernel-add", job_kernel_add },
 	{ "seccomp", job_seccomp },
 	{ "kvm-probe", job_kvm_probe },
+	{ "identity", job_identity },
+	{ "certificate", job_certificate },
 };
 
 const struct job_type *job_find(const char *name)
