@@ -5,8 +5,8 @@
 /*
  * Hand-over of an instance from one daemon, the source, to another, the target: a two-phase
  * commit.  Each side keeps one row for it (state and token, the same random one on both sides);
- *every change is in the store before anything is said or done.  Only the source connects, and goes
- *on doing so while it has something to say.
+ * every change is in the store before anything is said or done.  Only the source connects, and
+ * goes on doing so while it has something to say.
  *
  *	source                                          target
  *	HERE
@@ -16,16 +16,16 @@
  *	GONE    <──────── TAKEN ───────────────────────
  *
  * Presumed abort: whatever goes wrong before GIVEN is written, it stays at the source (ABORTING,
- *until the target says DROPPED).  From GIVEN on it never runs at the source again, though it is
- *kept there until TAKEN is heard.  Where the link stays cut, GIVEN and PREPARED are in doubt: a
- *user decides by hand, on either side.  Hands may make both run for a while; once the two talk
- *again one of them stands still (the source's hand beats the target's, any hand beats none) and is
- *kept.
+ * until the target says DROPPED).  From GIVEN on it never runs at the source again, though it is
+ * kept there until TAKEN is heard.  Where the link stays cut, GIVEN and PREPARED are in doubt: a
+ * user decides by hand, on either side.  Hands may make both run for a while; once the two talk
+ * again one of them stands still (the source's hand beats the target's, any hand beats none) and
+ * is kept.
  *
- * A row is one attempt, known by its token.  An instance may have several at its source, as long as
- *all but one are ABORTING or RECLAIMED: words for hosts that do not answer.  A host that has a row
- *of an instance in which it is the source refuses an offer of the same instance until that is GONE
- *or HERE.
+ * A row is one attempt, known by its token.  An instance may have several at its source, as long
+ * as all but one are ABORTING or RECLAIMED: words for hosts that do not answer.  A host that has a
+ * row of an instance in which it is the source refuses an offer of the same instance until that
+ * row is GONE or HERE.
  *
  * The source's instance stands still from before the last bytes are sent, so PREPARED
  * heard may be GIVEN at once.  Post-copy keeps no such promise and does not use this.
