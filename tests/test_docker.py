@@ -125,6 +125,18 @@ def test_diff_shows_what_the_instance_changed_itself(cli):
     assert cli('diff', 'di2').out.split('\n') == ['C /etc', 'D /etc/group', 'A /etc/x']
 
 
+def test_a_log_that_was_asked_for_outlives_its_instance(hosteld):
+    """As docker-py's run(remove=True): it asks for the log, waits, removes, and reads only then."""
+    for _ in range(5):
+        hosteld.ok('create', '--name', 'lr', 'busybox', 'sh', '-c', 'echo a line')
+        hosteld.ok('start', 'lr')
+        c = hosteld.docker_py().containers.get('lr')
+        log = c.logs(stdout=True, stderr=True, stream=True, follow=True)
+        c.wait()
+        c.remove()
+        assert b''.join(log) == b'a line\n'
+
+
 def test_logs_f_leaves_no_reader_behind(hosteld, cli, docker):
     cli('run', '-d', '--name', 'lf', 'busybox', 'sleep', '1000')
     p = subprocess.Popen([docker, 'logs', '-f', 'lf'], env=hosteld.env)

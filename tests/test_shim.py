@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hostel-shim by itself: the test plays the daemon (shimlib), the payload is a plain program on the host."""
-import json, os, pathlib, re, resource, select, signal, socket, struct, subprocess, threading, time
+import json, os, pathlib, re, resource, select, shutil, signal, socket, struct, subprocess, threading, time
 
 import pytest
 
@@ -436,6 +436,25 @@ def test_logs_of_many_lines_are_whole(shim):
     assert s.logs('--raw', '--tail', '2') == b'99999\n100000\n'
 
 
+def test_the_log_of_what_is_gone_is_no_folder_made_anew(shim):
+    s = shim('true')
+    s.connect()
+    s.start()
+    finish(s)
+    s.ended()
+    shutil.rmtree(s.state)
+    s.state.mkdir()
+    r, w = os.pipe()
+    p = subprocess.Popen([str(SHIM), '--logs', '--ready', '--follow', '--state-dir', str(s.state)],
+                         stdout=subprocess.PIPE, preexec_fn=lambda: os.dup2(w, 3), pass_fds=[3])
+    os.close(w)
+    assert os.read(r, 1) == b'' and p.poll() is None  # it is open, and follows what may yet run
+    shutil.rmtree(s.state)
+    assert p.wait(20) == 0 and not s.state.exists()
+    p = subprocess.run([str(SHIM), '--logs', '--follow', '--state-dir', str(s.state)], timeout=20)
+    assert p.returncode == 1 and not s.state.exists()
+
+
 def test_logs_follow_ends_with_the_run(shim):
     s = shim('echo one; read x; echo two; echo three >&2', '--stdin')
     c = run(s, STDIN | STDOUT)
@@ -520,7 +539,7 @@ def test_what_was_checkpointed_stands_still_until_it_is_resumed(shim, tmp_path):
     assert e.value.args[0] == 'STATE'
     assert json.loads(s.checkpoint(tmp_path)) == {'bytes': 5} and (tmp_path / 'state').read_text() == 'state'
     stopped = lambda: open(f'/proc/{s.pid}/stat').read().rsplit(')', 1)[1].split()[0] == 'T'
-    assert stopped()
+    eventually(stopped)
     with pytest.raises(ShimError) as e:
         s.checkpoint(tmp_path)
     assert e.value.args[0] == 'STATE' and stopped()

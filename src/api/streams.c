@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "json/fields.h"
+#include "shim/logs.h"
 #include "shim/proto.h"
 #include "sys/sock.h"
 #include "sys/spawn.h"
@@ -365,8 +366,12 @@ struct err *exec_inspect(struct call *c)
 
 /* The program that reads the log; killed when nobody wants it any more. */
 struct reader {
-	struct loop_child *child;
 	int kill_fd; /* pidfd of our own, -1 once it ended */
+	int ready;   /* at its end when the log is open */
+	int body;    /* what the client will get; -1: it gets it */
+	struct loop_watch *on_ready;
+	struct call *call;
+	const char *type; /* static */
 };
 
 static void reader_free(void *arg)
@@ -376,6 +381,9 @@ static void reader_free(void *arg)
 	if (p->kill_fd >= 0)
 		syscall(SYS_pidfd_send_signal, p->kill_fd, SIGKILL, NULL, 0);
 	own_fd_release(&p->kill_fd);
+	loop_watch_free(p->on_ready);
+	own_fd_release(&p->ready);
+	own_fd_release(&p->body);
 	/* The child itself is reaped by orphan_ended(). */
 	free(p);
 }
@@ -394,11 +402,13 @@ static void orphan_ended(void *arg, int code)
 	free(o);
 }
 
-static struct err *spawn_reader(struct call *c, const struct strv *argv, int out_fd,
+static struct err *spawn_reader(struct call *c, const struct strv *argv, int out_fd, int ready_fd,
 				struct reader *ret)
 {
-	const int fds[] = { -1, out_fd, -1 };
-	struct spawn s = { .path = argv->v[0], .argv = argv->v, .fds = fds, .n_fds = 3 };
+	const int fds[] = { -1, out_fd, -1, [LOGS_READY_FD] = ready_fd };
+	struct spawn s = {
+		.path = argv->v[0], .argv = argv->v, .fds = fds, .n_fds = ARRAY_SIZE(fds)
+	};
 	struct orphan *o = NULL;
 	OWN(fd) int pidfd = -1;
 	struct err *e;
@@ -458,6 +468,7 @@ static struct err *logs_argv(struct call *c, const struct instance_view *v, stru
 
 	strv_addf(argv, "%s/hostel-shim", engine_config(c->api->engine)->libexec);
 	strv_add(argv, "--logs");
+	strv_add(argv, "--ready");
 	strv_add(argv, "--state-dir");
 	strv_add(argv, v->state_dir);
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
@@ -468,15 +479,47 @@ static struct err *logs_argv(struct call *c, const struct instance_view *v, stru
 	return add_tail(c, argv);
 }
 
+/*
+ * Now a client may remove the instance and read its log afterwards, as docker-py does: before, it
+ * has no answer.
+ */
+static void on_log_open(void *arg, int events)
+{
+	struct reader *p = arg;
+
+	(void)events;
+	loop_watch_free(TAKE(p->on_ready));
+	http_reply_fd(p->call->r, p->type, TAKE_FD(p->body));
+}
+
+static struct err *make_pipe(int *ret_read, int *ret_write)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(errno, "pipe");
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	return NULL;
+}
+
+static struct err *start_reader(struct call *c, const struct strv *argv, struct reader *p)
+{
+	OWN(fd) int theirs = -1;
+	OWN(fd) int ready = -1;
+
+	TRY(make_pipe(&p->body, &theirs));
+	TRY(make_pipe(&p->ready, &ready));
+	TRY(spawn_reader(c, argv, theirs, ready, p));
+	return loop_watch_new(c->api->loop, p->ready, LOOP_READ, on_log_open, p, &p->on_ready);
+}
+
 struct err *ctr_logs(struct call *c)
 {
 	OWN(strv) struct strv argv = { 0 };
-	OWN(fd) int ours = -1;
-	OWN(fd) int theirs = -1;
 	struct reader *reader;
 	struct instance_view v;
 	struct instance *i;
-	int fds[2];
 
 	TRY(call_instance(c, &i));
 	v = instance_view(i);
@@ -486,17 +529,15 @@ struct err *ctr_logs(struct call *c)
 		return err_new(ERR_UNSUPPORTED,
 			       "configured logging driver does not support reading");
 	TRY(logs_argv(c, &v, &argv));
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	ours = fds[0];
-	theirs = fds[1];
 	reader = xnew(struct reader);
-	reader->kill_fd = -1;
+	*reader = (struct reader) { .kill_fd = -1,
+				    .ready = -1,
+				    .body = -1,
+				    .call = c,
+				    .type = stream_type(c, v.spec->tty) };
 	c->state = reader;
 	c->state_free = reader_free;
-	TRY(spawn_reader(c, &argv, theirs, reader));
-	http_reply_fd(c->r, stream_type(c, v.spec->tty), TAKE_FD(ours));
-	return NULL;
+	return start_reader(c, &argv, reader);
 }
 
 /* ---- stats ---- */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shim/frame.h"
@@ -121,7 +122,10 @@ static struct err *watch_folders(struct logs *l)
 	if (inotify_add_watch(l->notify_fd, l->o->state_dir,
 			      IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF) < 0)
 		return err_sys(errno, "watch %s", l->o->state_dir);
-	TRY(fd_mkdirs(l->log_dir)); /* one that never ran has none */
+	/* One that never ran has none; one that was removed meanwhile is not to get its folder
+	 * back. */
+	if (mkdir(l->log_dir, 0750) < 0 && errno != EEXIST)
+		return err_sys(errno, "%s", l->log_dir);
 	if (inotify_add_watch(l->notify_fd, l->log_dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
 		return err_sys(errno, "watch %s", l->log_dir);
 	return NULL;
@@ -134,6 +138,8 @@ static struct err *run(struct logs *l)
 	if (l->o->is_follow)
 		TRY(watch_folders(l));
 	TRY(log_reader_new(l->log_dir, &l->o->query, &l->reader));
+	if (l->o->tells_ready)
+		close(LOGS_READY_FD);
 	if (l->o->is_follow)
 		return follow(l);
 	return print_available(l, &is_done);

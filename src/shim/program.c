@@ -59,6 +59,7 @@ static const struct option_row rows[] = {
 	ROW("--since", OPT_I64, logs.query.since_ns),
 	ROW("--until", OPT_I64, logs.query.until_ns),
 	ROW("--tail", OPT_I64, logs.query.tail),
+	ROW("--ready", OPT_FLAG, logs.tells_ready),
 	ROW("--timestamps", OPT_FLAG, logs.has_timestamps),
 	ROW("--raw", OPT_FLAG, logs.is_raw),
 	ROW("--stdout", OPT_FLAG, want_stdout),

@@ -39,9 +39,10 @@
  * Other modes of the same program:
  *	hostel-shim --undo --kind KIND --state-dir DIR         undo a start by its plan, exit 0
  *	hostel-shim --logs --state-dir DIR [--follow] [--since NS] [--until NS] [--tail N]
- *		[--timestamps] [--stdout] [--stderr] [--raw]   logs to descriptor 1, as Docker
- *frames
- *		(--raw: as plain bytes, for a tty); follows until exit.json of this run is there
+ *		[--timestamps] [--stdout] [--stderr] [--raw] [--ready]
+ *		logs to descriptor 1, as Docker frames (--raw: as plain bytes, for a tty); follows
+ *		until exit.json of this run is there.  With --ready it closes descriptor 3 when it
+ *		has opened the log: removing the instance takes nothing of it away any more
  *
  * Compatibility: a type is never reused; a receiver answers an unknown request with
  * REPLY ERR_UNSUPPORTED and ignores an unknown event.
