@@ -84,6 +84,7 @@ def integration(tally, build, slow, expr):
     report = build / 'pytest.xml'
     report.unlink(missing_ok=True)
     command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-rs', '--tb=short', '--maxfail=50',
+               f'--timeout={3600 if slow else 420}', '--timeout-method=signal',  # a test that hangs fails, and the others run
                f'--junitxml={report}', 'tests']
     if expr:
         command += ['-k', expr]
