@@ -165,6 +165,55 @@ t_a_killed_daemon_finds_its_instances() {
 	hostel stop -t 0 one
 }
 
+# used NAME: cpu time of its group in us
+used() {
+	sed -n 's/^usage_usec //p' $(group $1)/cpu.stat
+}
+
+# runs_again NAME: it gets cpu time from now on
+runs_again() {
+	before=$(used $1)
+	until_ok 120 sh -c "[ \$(sed -n 's/^usage_usec //p' $(group $1)/cpu.stat) -gt $((before + 200000)) ]"
+}
+
+# Each of the two wants all cpus of this machine.
+two_busy() {
+	for name in one two; do
+		hostel run -d --name $name --cpus 2 busybox sh -c 'while :; do :; done & while :; do :; done'
+	done
+}
+
+t_two_take_turns_under_rr() {
+	hostel policy set --schedule rr --quantum 50ms
+	two_busy
+	for turn in 1 2 3; do
+		for name in one two; do
+			until_ok 120 grep 'frozen 1' $(group $name)/cgroup.events
+			until_ok 120 grep 'frozen 0' $(group $name)/cgroup.events
+			runs_again $name
+		done
+	done
+	is output in "$(hostel exec one echo in)"
+	hostel policy set --schedule fair
+	for name in one two; do
+		until_ok 120 grep 'frozen 0' $(group $name)/cgroup.events
+		runs_again $name
+	done
+}
+
+t_the_first_runs_alone_under_fcfs() {
+	two_busy
+	hostel policy set --schedule fcfs
+	until_ok 120 grep 'frozen 1' $(group two)/cgroup.events
+	stood=$(used two)
+	runs_again one
+	is 'time of the frozen one' $stood "$(used two)"
+	hostel kill one
+	until_ok 120 grep 'frozen 0' $(group two)/cgroup.events
+	runs_again two
+	hostel policy set --schedule fair
+}
+
 t_nothing_is_left() {
 	hostel run --rm -m 64m busybox true
 	hostel run --rm busybox true
