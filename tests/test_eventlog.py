@@ -12,7 +12,7 @@ from conftest import Hosteld, need, run, waiter
 
 wait_for = waiter(120)
 
-LETTERS = 'BTPVGQOAKULHMEWRDSXNCc'
+LETTERS = 'BTPVGQOAKULHMEWRDSXNCcZIF' + 'paeldsm'
 
 
 class Log:
@@ -319,6 +319,111 @@ def test_a_log_whose_decisions_are_others_is_found_out(history, tmp_path, damage
     p = check(tmp_path / 'log')
     assert p.returncode == 1 and ' admits ' in p.out
     assert p.out.startswith(f'{tmp_path}/log: line {at or ""}')
+
+
+# ---- time slicing, whose log is its own ----
+
+BUSY = ['busybox', 'sh', '-c', 'while :; do :; done']
+
+
+def turns_of(d, letters='s'):
+    path = d.root / 'turns.log'
+    return len(Log(path).of(letters)) if path.exists() else 0
+
+
+@pytest.fixture
+def turning(new_hosteld, busybox_tar):
+    """Function that starts a hosteld of one cpu under fair, with a log of so many bytes."""
+    def make(size):
+        d = new_hosteld('--cpus-total', '1', '--overcommit-cpu', '8', '--event-log', size)
+        d.ok('load', '-q', '-i', busybox_tar)
+        for n in range(3):
+            d.ok('run', '-d', '--cpus', '1', '--name', f'b{n}', '--expect', f'{n + 1}h', *BUSY)
+        return d
+    return make
+
+
+def checked_turns(d):
+    p = check(d.root / 'turns.log', '--format', 'json')
+    assert p.returncode == 0, p.out + p.err
+    found = json.loads(p.out)
+    assert found['difference'] is None
+    return found
+
+
+def test_who_runs_when_is_in_a_log_of_its_own_and_replays(turning):
+    d = turning('64m')
+    assert not (d.root / 'turns.log').exists(), 'nothing is frozen under fair'
+    d.ok('policy', 'set', '--schedule', 'rr', '--quantum', '5ms')
+    wait_for(lambda: turns_of(d) > 300)
+    d.ok('exec', 'b1', 'true')
+    d.ok('pause', 'b0')
+    d.ok('unpause', 'b0')
+    for schedule in ('mlfq', 'priority', 'srtf', 'rr'):
+        d.ok('policy', 'set', '--schedule', schedule)
+    before = turns_of(d)
+    wait_for(lambda: turns_of(d) > before + 20)
+    d.ok('rm', '-f', 'b1')
+    d.kill()
+    d.start()
+    wait_for(lambda: turns_of(d, 'B') == 2)
+    before = turns_of(d)
+    wait_for(lambda: turns_of(d) > before + 20)
+    d.ok('policy', 'set', '--schedule', 'fair')
+    d.stop()
+    found = checked_turns(d)
+    g, events = Log(d.root / 'turns.log'), log_of(d)
+    p = check(d.root / 'events.log')
+    d.start()
+    assert found['turns'] == len(g.of('s')) > 300 and found['switches'] > 300 and found['begins'] == 2
+    assert [w[0] for _, w in g.of('p')] == ['rr', 'mlfq', 'priority', 'srtf', 'rr', 'rr', 'fair']
+    # Turns are no part of the history, but which policy was in force is.
+    assert not events.of('sdm') and [w[0] for _, w in events.of('p')][-2:] == ['rr', 'fair']
+    assert [w[1:] for _, w in events.of('F')] == [['1'], ['0']]
+    assert p.returncode == 0, p.out
+
+
+def test_turns_are_bounded_and_a_new_log_of_them_says_all_that_there_is(turning, tmp_path):
+    d = turning('8k')
+    d.ok('policy', 'set', '--schedule', 'mlfq', '--quantum', '2ms')
+    old = d.root / 'turns.log.1'
+    wait_for(old.exists)
+    first = old.stat().st_ino
+    wait_for(lambda: old.stat().st_ino != first)
+    d.stop()
+    sizes = [old.stat().st_size, (d.root / 'turns.log').stat().st_size]
+    alone = tmp_path / 'turns.log'
+    alone.write_bytes(old.read_bytes())
+    d.start()
+    assert max(sizes) < 4096, sizes
+    g = Log(alone)
+    assert [l for _, l, _ in g.records[:6]] == ['C', 'p', 'a', 'a', 'a', 'c']
+    p = check(alone, '--format', 'json')
+    assert p.returncode == 0 and json.loads(p.out)['switches'] > 10, p.out + p.err
+    lines = alone.read_text().split('\n')
+    n = [n for n, l in enumerate(lines) if l.split()[1:2] == ['s'] and len(l.split()) == 3][-1]
+    delta, _, word = lines[n].split()
+    lines[n] = f'{delta} s {"-" if word[0] != "-" else ""}{word.strip("-")}'
+    alone.write_text('\n'.join(lines))
+    p = check(alone)
+    assert p.returncode == 1 and f'line {n + 1}: the log lets ' in p.out
+
+
+def test_a_drain_and_whose_turn_it_is_under_rr_are_in_the_log(new_hosteld, busybox_tar, tmp_path):
+    d = small(new_hosteld, busybox_tar, '--allocate', 'rr')
+    d.ok('run', '-d', '--cpus', '2', '--name', 'first', 'busybox', 'sleep', '600')
+    for n in range(3):
+        queue(d, f'q{n}', 2, 64, ['true'])
+    d.ok('drain')
+    d.stop()
+    d.start()
+    d.ok('rm', '-f', 'first')
+    d.ok('drain', '--off')
+    wait_for(lambda: not waiting(d) and 'running' not in states(d))
+    g = finish(d)
+    assert [w for _, w in g.of('Z')] == [['1'], ['1'], ['0']]
+    p = check(d.root / 'events.log', '--format', 'json')
+    assert p.returncode == 0 and json.loads(p.out)['decisions'] == 4, p.out
 
 
 def test_a_history_is_a_workload(history):

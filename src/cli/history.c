@@ -103,16 +103,21 @@ static struct err *check_log(struct cli *c, const struct args *a)
 	TRY_MSG(e, "%s", path);
 	if (streq(args_text(a, "format"), "json")) {
 		printf("{\"records\": %" PRIu64 ", \"passes\": %" PRIu64 ", \"decisions\": %" PRIu64
-		       ", \"begins\": %" PRIu64,
-		       r.records, r.passes, r.decisions, r.begins);
+		       ", \"turns\": %" PRIu64 ", \"switches\": %" PRIu64 ", \"begins\": %" PRIu64,
+		       r.records, r.passes, r.decisions, r.turns, r.switches, r.begins);
 		print_difference(&r, path);
 		printf("}\n");
-	} else if (!r.difference) {
-		printf("%" PRIu64 " decisions in %" PRIu64 " passes, all as recorded\n",
-		       r.decisions, r.passes);
-	} else {
+	} else if (r.difference) {
 		printf("%s: line %" PRIu64 ": %s (after %" PRIu64 " decisions as recorded)\n", path,
-		       r.line, r.difference, r.decisions);
+		       r.line, r.difference, r.decisions + r.switches);
+	} else {
+		if (r.passes || !r.turns)
+			printf("%" PRIu64 " decisions in %" PRIu64 " passes, all as recorded\n",
+			       r.decisions, r.passes);
+		if (r.turns)
+			printf("%" PRIu64 " decisions in %" PRIu64 " turns of time slicing, all as "
+			       "recorded\n",
+			       r.switches, r.turns);
 	}
 	c->exit_code = r.difference != NULL;
 	return NULL;

@@ -391,6 +391,7 @@ struct engine {
 	struct sched *sched;
 	struct policy policy;
 	struct eventlog *eventlog; /* NULL: none is kept */
+	struct eventlog *turnlog;  /* while a policy freezes */
 	struct estimator *estimator;
 	size_t n_learned; /* since it was made */
 	struct drain drain;
@@ -920,9 +921,14 @@ void eventlog_flush(struct engine *e);
 int64_t eventlog_number(struct engine *e);
 void eventlog_seen(struct engine *e, int64_t number);
 
+/** eventlog_turns() - ROOT/turns.log has what time slicing is told and decides, or no more */
+void eventlog_turns(struct engine *e, bool on);
+
 /* What sched is not told: */
-void eventlog_started(const struct instance *i); /* it runs */
-void eventlog_again(const struct instance *i);   /* its run ended, its allocation stays */
+void eventlog_scheduled(struct engine *e); /* another policy of time slicing, or its times */
+void eventlog_paused(const struct instance *i, bool on); /* by its user */
+void eventlog_started(const struct instance *i);         /* it runs */
+void eventlog_again(const struct instance *i);           /* its run ended, its allocation stays */
 
 /* ---- measure.c, resources.c, recovery.c ---- */
 

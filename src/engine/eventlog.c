@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event log: what sched was told and what it decided, appended to ROOT/events.log.
+ * The event log: what sched was told and what it decided, appended to ROOT/events.log; and while
+ * time slicing freezes, its own, ROOT/turns.log, so that turns push no history out.
  *
  * A turn's records are written at once at its end.  Nothing waits for the disk: a crash may lose
  * the last turn's, and what it tore is cut off at the next start.
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "engine/slicing.h"
 #include "sched/record.h"
+#include "sched/slice.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -28,8 +31,11 @@
 #define TAIL       (4 * MARK_EVERY)
 #define HEADER_MAX 64
 #define RETRY_NS   (INT64_C(2) * 1000000000)
+#define TURNS_PART 4 /* of what the event log may be */
 
 struct eventlog {
+	/* Tells it all that there is. */
+	void (*tell_all)(struct engine *e, int64_t boot_ns);
 	char *path;
 	int fd;
 	int64_t size, most;
@@ -148,19 +154,68 @@ void eventlog_seen(struct engine *e, int64_t number)
 		e->eventlog->last = number;
 }
 
+static void put_now(struct eventlog *g, struct record *r)
+{
+	put_at(g, r, g->is_frozen ? g->now_ns : log_time(g));
+}
+
+void eventlog_paused(const struct instance *i, bool on)
+{
+	struct eventlog *g = i->e->eventlog;
+	struct record r = record_of(REC_PAUSED, 2, (int64_t[]) { i->event_number, on });
+
+	if (g && !g->is_broken)
+		put_now(g, &r);
+}
+
+/* For readers of histories; turns.log has it for those of turns. */
+void eventlog_scheduled(struct engine *e)
+{
+	struct eventlog *g = e->eventlog;
+	struct record r;
+
+	if (!g || g->is_broken || !e->slicing)
+		return;
+	r = slicing_record(e);
+	put_now(g, &r);
+}
+
+static void on_turn(void *arg, const struct record *told, int64_t at_ns)
+{
+	struct eventlog *g = arg;
+	struct record r = *told;
+
+	if (g->is_broken)
+		return;
+	if (at_ns == SLICE_NO_TIME)
+		put_now(g, &r);
+	else
+		put_at(g, &r, at_ns + g->ahead_ns);
+}
+
+static void tell_events(struct engine *e, int64_t boot_ns)
+{
+	struct instance *i;
+
+	sched_tell_all(e->sched, boot_ns);
+	TAILQ_FOREACH(i, &e->instances, link)
+	if (i->paused_at_ns && i->event_number)
+		eventlog_paused(i, true);
+	eventlog_scheduled(e);
+}
+
 /*
  * All that there is.
  * @letter: REC_BEGIN: what was before is over; REC_COPY: who has read it goes on without this
  */
-static void put_all(struct engine *e, char letter)
+static void put_all(struct engine *e, struct eventlog *g, char letter)
 {
-	struct eventlog *g = e->eventlog;
 	int64_t boot = clock_boot_ns();
 	struct record r = record_of(letter, 1, &boot);
 
 	put_at(g, &r, boot + g->ahead_ns);
 	g->is_frozen = true;
-	sched_tell_all(e->sched, boot);
+	g->tell_all(e, boot);
 	g->is_frozen = false;
 	if (letter == REC_COPY)
 		put(g, REC_COPIED, 0, NULL);
@@ -171,6 +226,8 @@ static void put_all(struct engine *e, char letter)
 
 static void log_close(struct eventlog *g)
 {
+	if (!g)
+		return;
 	if (g->fd >= 0)
 		close(g->fd);
 	str_done(&g->buf);
@@ -241,9 +298,8 @@ static void broke(struct eventlog *g, struct err *e)
 }
 
 /* Records are missing: what there is now, as if hosteld began here. */
-static void mend(struct engine *e)
+static void mend(struct engine *e, struct eventlog *g)
 {
-	struct eventlog *g = e->eventlog;
 	struct err *err;
 
 	if (clock_boot_ns() < g->retry_ns)
@@ -253,7 +309,7 @@ static void mend(struct engine *e)
 		put_header(g);
 	else
 		str_adds(&g->buf, "\n"); /* ends what may have been torn */
-	put_all(e, REC_BEGIN);
+	put_all(e, g, REC_BEGIN);
 	err = write_out(g);
 	if (!err)
 		return;
@@ -263,28 +319,26 @@ static void mend(struct engine *e)
 	g->retry_ns = clock_boot_ns() + RETRY_NS;
 }
 
-static void begin_anew(struct engine *e)
+static void begin_anew(struct engine *e, struct eventlog *g)
 {
-	struct eventlog *g = e->eventlog;
 	struct err *err = set_aside(g);
 
 	if (!err) {
-		put_all(e, REC_COPY);
+		put_all(e, g, REC_COPY);
 		err = write_out(g);
 	}
 	if (err)
 		broke(g, err);
 }
 
-void eventlog_flush(struct engine *e)
+static void flush(struct engine *e, struct eventlog *g)
 {
-	struct eventlog *g = e->eventlog;
 	struct err *err;
 
 	if (!g)
 		return;
 	if (g->is_broken)
-		mend(e);
+		mend(e, g);
 	if (!g->buf.len)
 		return;
 	if (g->size + (int64_t)g->buf.len - g->marked >= MARK_EVERY)
@@ -293,7 +347,13 @@ void eventlog_flush(struct engine *e)
 	if (err)
 		broke(g, err);
 	else if (g->size >= g->most)
-		begin_anew(e);
+		begin_anew(e, g);
+}
+
+void eventlog_flush(struct engine *e)
+{
+	flush(e, e->eventlog);
+	flush(e, e->turnlog);
 }
 
 /* ---- going on with what an earlier daemon wrote ---- */
@@ -411,28 +471,53 @@ static void set_clock(struct eventlog *g)
 	g->ahead_ns = (now > g->now_ns ? now : g->now_ns) - clock_boot_ns();
 }
 
-void eventlog_open(struct engine *e)
+/* Return: NULL after a failure, which is logged. */
+static struct eventlog *open_log(struct engine *e, const char *name, int64_t most)
 {
-	struct eventlog *g;
+	struct eventlog *g = xnew(struct eventlog);
 	struct err *err;
 
-	if (!e->c.event_log_bytes)
-		return;
-	g = xnew(struct eventlog);
 	g->fd = -1;
-	g->path = engine_path(e, "events.log");
-	g->most = e->c.event_log_bytes;
+	g->path = engine_path(e, "%s", name);
+	g->most = most;
 	err = find_end(g);
 	if (err) {
 		log_error("event log: %s; none is kept", err_text(err));
 		err_free(err);
 		log_close(g);
-		return;
+		return NULL;
 	}
 	set_clock(g);
-	e->eventlog = g;
+	return g;
+}
+
+void eventlog_open(struct engine *e)
+{
+	if (!e->c.event_log_bytes)
+		return;
+	e->eventlog = open_log(e, "events.log", e->c.event_log_bytes);
+	if (!e->eventlog)
+		return;
+	e->eventlog->tell_all = tell_events;
 	sched_watch(e->sched, on_record, e);
-	put_all(e, REC_BEGIN);
+	put_all(e, e->eventlog, REC_BEGIN);
+}
+
+void eventlog_turns(struct engine *e, bool on)
+{
+	if (e->turnlog) {
+		flush(e, e->turnlog);
+		slicing_watch(e, NULL, NULL);
+		log_close(TAKE(e->turnlog));
+	}
+	if (!on || !e->eventlog)
+		return;
+	e->turnlog = open_log(e, "turns.log", e->eventlog->most / TURNS_PART);
+	if (!e->turnlog)
+		return;
+	e->turnlog->tell_all = slicing_tell_all;
+	slicing_watch(e, on_turn, e->turnlog);
+	put_all(e, e->turnlog, REC_BEGIN);
 }
 
 void eventlog_close(struct engine *e)

@@ -375,6 +375,8 @@ static void hello_running(struct instance *i, const struct shim_hello *h)
 		inst_freeze_set(&i->freeze, FREEZE_USER, h->is_frozen);
 	if (h->is_frozen && !i->paused_at_ns)
 		i->paused_at_ns = clock_wall_ns();
+	if (h->is_frozen)
+		eventlog_paused(i, true);
 	if (!h->is_frozen || spec_is_vm(i->spec)) /* else it is its user's switch */
 		slicing_thaw(i);
 	if (!h->is_frozen)

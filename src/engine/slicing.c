@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/resources.h"
+#include "sched/record.h"
 #include "sched/slice.h"
 #include "sys/cgroup.h"
 #include "util/clock.h"
@@ -87,17 +88,22 @@ struct err *slicing_configure(struct engine *e, const char *policy, int64_t quan
 {
 	struct slicing *s = e->slicing;
 	struct slice_config c = s->conf;
+	bool is_other;
 
 	TRY_MSG(slicing_check_quantum(quantum_ns), "quantum");
 	c.policy = policy ? policy : c.policy;
 	c.quantum_ns = quantum_ns ? quantum_ns : c.quantum_ns;
 	TRY(slice_configure(s->slice, &c));
 	c.policy = slice_policy(s->slice); /* ours to keep */
+	is_other = c.policy != s->conf.policy || c.quantum_ns != s->conf.quantum_ns;
 	s->conf = c;
 	if (freezes(e) != s->is_prompt) {
 		s->is_prompt = !s->is_prompt;
 		be_prompt(s->is_prompt);
+		eventlog_turns(e, s->is_prompt);
 	}
+	if (is_other)
+		eventlog_scheduled(e);
 	due(e);
 	return NULL;
 }
@@ -110,6 +116,24 @@ const char *slicing_policy(const struct engine *e)
 int64_t slicing_quantum_ns(const struct engine *e)
 {
 	return e->slicing->conf.quantum_ns;
+}
+
+/* ---- the event log ---- */
+
+void slicing_watch(struct engine *e, void (*fn)(void *arg, const struct record *r, int64_t at_ns),
+		   void *arg)
+{
+	slice_watch(e->slicing->slice, fn, arg);
+}
+
+void slicing_tell_all(struct engine *e, int64_t now_ns)
+{
+	slice_tell_all(e->slicing->slice, now_ns);
+}
+
+struct record slicing_record(const struct engine *e)
+{
+	return slice_record(e->slicing->slice);
 }
 
 /* A gang wider than the host would never run. */
@@ -132,6 +156,7 @@ static struct slice_job job_of(const struct instance *i)
 
 	return (struct slice_job) {
 		.tag = (uintptr_t)i,
+		.number = i->event_number,
 		.cpu_milli = demand_of(i),
 		.priority = (int32_t)(p < INT32_MIN   ? INT32_MIN
 				      : p > INT32_MAX ? INT32_MAX
@@ -487,6 +512,7 @@ void slicing_free(struct engine *e)
 		return;
 	while (!TAILQ_EMPTY(&s->line))
 		slicing_leave(TAILQ_FIRST(&s->line)->i, true);
+	eventlog_turns(e, false);
 	loop_alarm_free(s->alarm);
 	slice_free(s->slice);
 	free(TAKE(e->slicing));

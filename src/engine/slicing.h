@@ -49,6 +49,13 @@ struct err *slicing_check_quantum(int64_t quantum_ns) MUST_USE;
 const char *slicing_policy(const struct engine *e);
 int64_t slicing_quantum_ns(const struct engine *e);
 
+/* For the event log: as slice_watch(), slice_tell_all(), and record p. */
+struct record;
+void slicing_watch(struct engine *e, void (*fn)(void *arg, const struct record *r, int64_t at_ns),
+		   void *arg);
+void slicing_tell_all(struct engine *e, int64_t now_ns);
+struct record slicing_record(const struct engine *e);
+
 /** slicing_is_on() - may a policy freeze this instance? */
 bool slicing_is_on(const struct instance *i);
 

@@ -269,6 +269,7 @@ static void account_pause(struct instance *i, bool on)
 {
 	int64_t now = clock_wall_ns();
 
+	eventlog_paused(i, on);
 	if (on)
 		i->paused_at_ns = now;
 	else if (i->paused_at_ns) {

@@ -200,6 +200,16 @@ bool alloc_can_move(const struct alloc *a, uint32_t handle);
 /** alloc_place() - its own place, 1 and up; 0: it stands where the policy says */
 int64_t alloc_place(const struct alloc *a, uint32_t handle);
 
+/**
+ * alloc_circle() - order `rr`: where @label stands in the circle
+ * @ret_stamp: the smallest is next; 0: it waits for its quota, and stands in none
+ * Return: false when it has nothing waiting, or the order has no circle.
+ */
+bool alloc_circle(const struct alloc *a, uint32_t label, uint64_t *ret_stamp);
+
+/** alloc_circle_set() - the same, of another allocator whose jobs arrived here */
+void alloc_circle_set(struct alloc *a, uint32_t label, uint64_t stamp);
+
 /* ---- decisions ---- */
 
 /** alloc_pass() - one scheduling pass; the time never goes back */

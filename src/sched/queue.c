@@ -58,6 +58,38 @@ static void group_activate(struct alloc *a, struct party *g, uint32_t number)
 	a->active[a->n_active++] = number;
 }
 
+/* Who waits for his quota stands in no circle until he is let out. */
+static bool is_parked(const struct alloc *a, uint32_t label)
+{
+	for (uint32_t h = 0; h < a->n_entries; h++)
+		if (entry(a, h)->state == ENTRY_PARKED && entry(a, h)->label == label)
+			return true;
+	return false;
+}
+
+bool alloc_circle(const struct alloc *a, uint32_t label, uint64_t *ret_stamp)
+{
+	const struct party *g = label < a->n_labels ? &a->labels[label] : NULL;
+
+	if (!a->order->by_label || !g)
+		return false;
+	*ret_stamp = g->n_waiting ? g->stamp : 0;
+	return g->n_waiting || is_parked(a, label);
+}
+
+void alloc_circle_set(struct alloc *a, uint32_t label, uint64_t stamp)
+{
+	struct party *g = party(&a->labels, &a->n_labels, label);
+
+	g->stamp = stamp;
+	a->stamp = stamp > a->stamp ? stamp : a->stamp;
+	while (!stamp && a->order->by_label && g->n_waiting &&
+	       over_quota(a, entry(a, g->waiting)) >= 0) {
+		park(a, g->waiting);
+		g = party(&a->labels, &a->n_labels, label);
+	}
+}
+
 static void group_rest(struct alloc *a, struct party *g)
 {
 	uint32_t last = a->active[--a->n_active];

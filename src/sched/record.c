@@ -11,12 +11,14 @@ static const struct shape {
 	char letter;
 	unsigned least;
 } shapes[] = {
-	{ REC_TOTAL, 5 },   { REC_POLICY, 1 },    { REC_MAX_WAIT, 1 }, { REC_AGING, 1 },
-	{ REC_QUOTA, 2 },   { REC_OTHER, 5 },     { REC_ARRIVED, 9 },  { REC_HOLDS, 9 },
-	{ REC_RESIZED, 9 }, { REC_REPLANNED, 2 }, { REC_MOVED, 2 },    { REC_HELD, 2 },
-	{ REC_PASS, 0 },    { REC_ADMITTED, 1 },  { REC_STARTED, 1 },  { REC_AGAIN, 1 },
-	{ REC_ENDED, 1 },   { REC_WITHDRAWN, 1 }, { REC_BEGIN, 1 },    { REC_COPY, 1 },
-	{ REC_COPIED, 0 },  { REC_LAST, 2 },
+	{ REC_TOTAL, 5 },     { REC_POLICY, 1 },    { REC_MAX_WAIT, 1 }, { REC_AGING, 1 },
+	{ REC_QUOTA, 2 },     { REC_OTHER, 5 },     { REC_ARRIVED, 9 },  { REC_HOLDS, 9 },
+	{ REC_RESIZED, 9 },   { REC_REPLANNED, 2 }, { REC_MOVED, 2 },    { REC_HELD, 2 },
+	{ REC_PASS, 0 },      { REC_ADMITTED, 1 },  { REC_STARTED, 1 },  { REC_AGAIN, 1 },
+	{ REC_ENDED, 1 },     { REC_WITHDRAWN, 1 }, { REC_BEGIN, 1 },    { REC_COPY, 1 },
+	{ REC_COPIED, 0 },    { REC_LAST, 2 },      { REC_DRAIN, 1 },    { REC_PAUSED, 2 },
+	{ REC_CIRCLE, 2 },    { REC_SCHEDULE, 3 },  { REC_TASK, 2 },     { REC_TASK_EXPECT, 2 },
+	{ REC_TASK_LEFT, 1 }, { REC_STOPPED, 1 },   { REC_TURN, 0 },     { REC_TURN_MORE, 1 },
 };
 
 /* Amounts stand in this order; what is missing here came first or does not exist. */
@@ -37,6 +39,11 @@ static const struct shape *shape_of(char letter)
 		if (shapes[i].letter == letter)
 			return &shapes[i];
 	return NULL;
+}
+
+static bool begins_with_text(const struct record *r)
+{
+	return r->letter == REC_POLICY || r->letter == REC_SCHEDULE;
 }
 
 /* ---- making them ---- */
@@ -168,7 +175,7 @@ void record_print(const struct record *r, struct str *out)
 	*p++ = r->letter;
 	for (unsigned i = 0; i < n; i++) {
 		*p++ = ' ';
-		if (r->letter == REC_POLICY)
+		if (!i && begins_with_text(r))
 			p = stpcpy(p, r->policy);
 		else if (is_absent(r, i))
 			*p++ = '-';
@@ -262,12 +269,12 @@ enum record_result record_parse(const char *line, const char *end, struct record
 	shape = shape_of(ret->letter);
 	if (!shape)
 		return RECORD_UNKNOWN;
-	if (ret->letter == REC_POLICY) {
+	if (begins_with_text(ret)) {
 		w = next_word(&p, end);
-		if (w.len)
-			return take_policy(w, ret) ? RECORD_OK : RECORD_BAD;
-	} else if (!take_words(p, end, ret)) {
-		return RECORD_BAD;
+		if (w.len && !take_policy(w, ret))
+			return RECORD_BAD;
 	}
+	if (!take_words(p, end, ret))
+		return RECORD_BAD;
 	return ret->n < shape->least ? RECORD_SHORT : RECORD_OK;
 }

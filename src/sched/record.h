@@ -42,6 +42,17 @@ enum record_letter {
 	REC_COPY = 'C',
 	REC_COPIED = 'c',
 	REC_LAST = 'N',
+	REC_PAUSED = 'F',
+	REC_DRAIN = 'Z',
+	REC_CIRCLE = 'I',
+	/* time slicing */
+	REC_SCHEDULE = 'p',
+	REC_TASK = 'a',
+	REC_TASK_EXPECT = 'e',
+	REC_TASK_LEFT = 'l',
+	REC_STOPPED = 'd',
+	REC_TURN = 's',
+	REC_TURN_MORE = 'm',
 };
 
 /* Words of A, K and U, from the second on: the demand first. */
@@ -63,13 +74,42 @@ enum {
 	JOB_WORDS
 };
 
+/* Words of p, behind the policy. */
+enum {
+	SCHEDULE_POLICY,
+	SCHEDULE_CPU,
+	SCHEDULE_QUANTUM,
+	SCHEDULE_AGE,
+	SCHEDULE_BOOST,
+	SCHEDULE_SEQ, /* of a copy, from here on */
+	SCHEDULE_BOOSTED,
+	SCHEDULE_HAD_WAITING,
+	SCHEDULE_WORDS
+};
+
+/* Words of a. */
+enum {
+	TASK_N,
+	TASK_CPU,
+	TASK_PRIORITY,
+	TASK_EXPECT,
+	TASK_STATE, /* of a copy, from here on */
+	TASK_STAMP,
+	TASK_SINCE,
+	TASK_RAN,
+	TASK_USED,
+	TASK_LEVEL,
+	TASK_BOOST,
+	TASK_WORDS
+};
+
 struct record {
 	int64_t delta_ns; /* since the record before */
 	char letter;
 	unsigned n;              /* words: as many as were there, at most RECORD_WORDS */
 	int64_t v[RECORD_WORDS]; /* those that were not there are 0 */
 	uint32_t absent;         /* bit i: word i was "-", an amount that was not declared */
-	char policy[48];         /* P only, which has no other word */
+	char policy[48];         /* P and p: word 0, which is text */
 };
 
 /** record_of() - @letter with @n words that follow as int64_t; at most 4 */

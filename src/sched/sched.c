@@ -211,6 +211,21 @@ static void tell_named(struct sched *s, struct named *n, int64_t now_ns)
 		tell_words(s, REC_HELD, n, 1);
 }
 
+/* Whose turn it is: jobs alone do not tell it. */
+static void tell_circle(struct sched *s)
+{
+	for (uint32_t i = 0; i < s->n_uids; i++) {
+		uint64_t stamp;
+
+		if (!alloc_circle(s->alloc, i, &stamp))
+			continue;
+		tell(s,
+		     &(struct record) {
+			 .letter = REC_CIRCLE, .n = 2, .v = { s->uids[i], (int64_t)stamp } },
+		     NULL, SCHED_NO_TIME);
+	}
+}
+
 void sched_tell_all(struct sched *s, int64_t now_ns)
 {
 	OWN(mem) struct named **all = xcalloc(s->n + 1, sizeof(*all));
@@ -228,6 +243,9 @@ void sched_tell_all(struct sched *s, int64_t now_ns)
 	qsort(all, n, sizeof(*all), by_seq);
 	for (size_t i = 0; i < n; i++)
 		tell_named(s, all[i], now_ns);
+	tell_circle(s);
+	if (s->is_draining)
+		tell_words(s, REC_DRAIN, NULL, 1);
 	s->told = (struct amounts) { 0 };
 	tell_others(s, now_ns);
 }
@@ -509,7 +527,15 @@ void sched_hold(struct sched *s, const char *id, bool on)
 
 void sched_drain(struct sched *s, bool on)
 {
+	if (s->is_draining == on)
+		return;
 	s->is_draining = on;
+	tell_words(s, REC_DRAIN, NULL, on);
+}
+
+void sched_circle(struct sched *s, int64_t group, uint64_t stamp)
+{
+	alloc_circle_set(s->alloc, user_number(s, group), stamp);
 }
 
 void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs)

@@ -101,6 +101,10 @@ void sched_replan(struct sched *s, const char *id, int64_t expect_ns);
 /** sched_drain() - nothing is admitted while this is on; what runs goes on */
 void sched_drain(struct sched *s, bool on);
 
+/** sched_circle() - order `rr`: the place of a user among those with something waiting, as the
+ * record I has it; 0: none, since all that waits is over its quota */
+void sched_circle(struct sched *s, int64_t group, uint64_t stamp);
+
 /** sched_hold() - a waiting job is passed over until it is released, and blocks nobody */
 void sched_hold(struct sched *s, const char *id, bool on);
 
@@ -147,8 +151,6 @@ void sched_watch(struct sched *s,
 
 /**
  * sched_tell_all() - tell @fn all that there is, as if it had just been told
- *
- * Only the places of users in the circle of order `rr` cannot be told.
  */
 void sched_tell_all(struct sched *s, int64_t now_ns);
 

@@ -47,6 +47,8 @@ void slice_free(struct slice *s)
 	free(s->tasks);
 	free(s->line);
 	free(s->changes);
+	free(s->before);
+	free(s->line_before);
 	free(s);
 }
 
@@ -58,10 +60,18 @@ struct err *slice_policy_check(const char *policy)
 		       slice_policies());
 }
 
+static bool is_same(const struct slice_config *a, const struct slice_config *b)
+{
+	return a->policy == b->policy && a->cpu_milli == b->cpu_milli &&
+	       a->quantum_ns == b->quantum_ns && a->aging_ns == b->aging_ns &&
+	       a->boost_ns == b->boost_ns;
+}
+
 struct err *slice_configure(struct slice *s, const struct slice_config *c)
 {
 	const char *policy = c->policy ? c->policy : "fair";
 	const struct slice_policy *p = policy_find(policy);
+	struct slice_config before = s->conf;
 
 	if (!p)
 		return slice_policy_check(policy);
@@ -72,6 +82,8 @@ struct err *slice_configure(struct slice *s, const struct slice_config *c)
 		s->conf.quantum_ns = QUANTUM_NS;
 	if (!s->conf.levels)
 		s->conf.levels = LEVELS;
+	if (!is_same(&s->conf, &before))
+		slice_tell_schedule(s);
 	return NULL;
 }
 
@@ -96,11 +108,11 @@ uint32_t slice_admit(struct slice *s, const struct slice_job *j, int64_t now_ns)
 	s->tasks[h] = (struct task) {
 		.job = *j,
 		.state = TASK_READY,
-		.seq = ++s->seq,
-		.stamp = s->seq,
+		.stamp = ++s->seq,
 		.since_ns = now_ns,
 	};
 	s->line[s->n_line++] = h;
+	slice_tell_task(s, h, now_ns);
 	return h;
 }
 
@@ -130,6 +142,7 @@ void slice_leave(struct slice *s, uint32_t handle, int64_t now_ns)
 	for (size_t i = 0; i < s->n_line; i++) {
 		if (s->line[i] != handle)
 			continue;
+		slice_tell_left(s, handle, now_ns);
 		memmove(&s->line[i], &s->line[i + 1], (s->n_line - i - 1) * sizeof(uint32_t));
 		s->n_line--;
 		s->tasks[handle].state = TASK_FREE;
@@ -141,13 +154,18 @@ void slice_leave(struct slice *s, uint32_t handle, int64_t now_ns)
 
 void slice_suspended(struct slice *s, uint32_t handle, int64_t now_ns)
 {
-	if (s->tasks[handle].state == TASK_SUSPENDING)
-		s->tasks[handle].state = TASK_READY;
+	if (s->tasks[handle].state != TASK_SUSPENDING)
+		return;
+	s->tasks[handle].state = TASK_READY;
+	slice_tell_stopped(s, handle, now_ns);
 }
 
 void slice_expect(struct slice *s, uint32_t handle, int64_t expect_ns)
 {
+	if (s->tasks[handle].job.expect_ns == expect_ns)
+		return;
 	s->tasks[handle].job.expect_ns = expect_ns;
+	slice_tell_expect(s, handle);
 }
 
 /* ---- a pass ---- */
@@ -248,6 +266,7 @@ struct slice_result slice_pass(struct slice *s, int64_t now_ns)
 	int64_t wake = 0;
 
 	s->n_changes = 0;
+	slice_note(s);
 	if (s->policy->before)
 		s->policy->before(s, now_ns);
 	for (size_t i = 0; i < s->n_line; i++) {
@@ -267,6 +286,7 @@ struct slice_result slice_pass(struct slice *s, int64_t now_ns)
 	}
 	if (s->policy->after)
 		s->policy->after(s);
+	slice_tell_pass(s, now_ns);
 	return (struct slice_result) { .changes = s->changes, .n = s->n_changes, .wake_ns = wake };
 }
 

@@ -40,6 +40,7 @@ struct slice_config {
 
 struct slice_job {
 	uint64_t tag;
+	int64_t number; /* in the event log; 0: none */
 	int64_t cpu_milli;
 	int32_t priority;  /* larger is more important */
 	int64_t expect_ns; /* of cpu time, in total; 0: unknown */
@@ -92,6 +93,37 @@ void slice_expect(struct slice *s, uint32_t handle, int64_t expect_ns);
 
 /** slice_pass() - who runs from now; the time never goes back */
 struct slice_result slice_pass(struct slice *s, int64_t now_ns);
+
+/* ---- what it was told, and decided: slice_watch.c ---- */
+
+struct record; /* sched/record.h */
+
+#define SLICE_NO_TIME INT64_MIN
+
+/**
+ * slice_watch() - from now on @fn is told of whatever decides, and of each decision
+ *
+ * Given to another one in this order (slice_take()) it decides the same.  Passes that changed
+ * nothing are left out; so are weights, which decide nothing.
+ * @fn: @at_ns: the time that was given, SLICE_NO_TIME: none; NULL: no more
+ */
+void slice_watch(struct slice *s, void (*fn)(void *arg, const struct record *r, int64_t at_ns),
+		 void *arg);
+
+/** slice_tell_all() - tell @fn all that there is, as if it had just been told */
+void slice_tell_all(struct slice *s, int64_t now_ns);
+
+/** slice_record() - the record p: which policy, and its times */
+struct record slice_record(const struct slice *s);
+
+/** slice_find() - the handle of @number, or UINT32_MAX */
+uint32_t slice_find(const struct slice *s, int64_t number);
+
+/**
+ * slice_take() - be told what another told of: p, a, e, l and d, not passes; tags are numbers
+ * Return: NULL, ERR_INVALID for a policy that is none, ERR_CORRUPT for what cannot be.
+ */
+struct err *slice_take(struct slice *s, const struct record *r, int64_t now_ns) MUST_USE;
 
 /** slice_ran_ns() - time it ran until @now_ns */
 int64_t slice_ran_ns(const struct slice *s, uint32_t handle, int64_t now_ns);

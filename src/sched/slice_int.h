@@ -11,14 +11,15 @@ enum task_state { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_SUSPENDING };
 struct task {
 	struct slice_job job;
 	enum task_state state;
-	bool is_chosen;
-	uint64_t seq, stamp; /* of its admission; of its place in line */
-	int64_t key;
+	int32_t level, boost;
+	uint64_t stamp;   /* of its place in line */
 	int64_t since_ns; /* in this state */
 	int64_t ran_ns;   /* until since_ns */
 	int64_t used_ns;  /* of its quantum, until since_ns */
-	int32_t level, boost;
+	/* What each pass finds anew: */
+	int64_t key;
 	double rate;
+	bool is_chosen;
 	uint32_t next_free;
 };
 
@@ -52,7 +53,27 @@ struct slice {
 	int64_t boosted_ns;
 	struct slice_change *changes;
 	size_t n_changes;
+	/* slice_watch(); what there was before a pass */
+	void (*watch)(void *arg, const struct record *r, int64_t at_ns);
+	void *watch_arg;
+	struct task *before;
+	uint32_t *line_before;
+	size_t cap_before;
+	uint64_t seq_before;
+	int64_t boosted_before_ns;
+	bool had_waiting_before;
 };
+
+/* slice_watch.c: nothing when nobody watches. */
+void slice_tell_schedule(struct slice *s);
+void slice_tell_task(struct slice *s, uint32_t h, int64_t now_ns);
+void slice_tell_expect(struct slice *s, uint32_t h);
+void slice_tell_left(struct slice *s, uint32_t h, int64_t now_ns);
+void slice_tell_stopped(struct slice *s, uint32_t h, int64_t now_ns);
+
+/** slice_note() - before a pass; slice_tell_pass() - after it, unless all is as it was */
+void slice_note(struct slice *s);
+void slice_tell_pass(struct slice *s, int64_t now_ns);
 
 /** task_used() - of its quantum; task_ran() - in all */
 int64_t task_used(const struct task *t, int64_t now_ns);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sched/record.h"
+#include "sched/slice.h"
 #include "sim/log_int.h"
 #include "util/mem.h"
 
@@ -20,6 +21,9 @@ struct player {
 	int64_t ahead_ns; /* the scheduler's clock is so much ahead of it */
 	struct strv due;  /* what the last pass decided, of which the log had @n_due so far */
 	size_t n_due;
+	struct slice *slice;
+	int64_t *turn; /* the same of the last turn: who runs, or (below 0) stops */
+	size_t n_turn, n_turn_due;
 	bool has_state, skips;
 };
 
@@ -27,6 +31,8 @@ static void player_done(struct player *p)
 {
 	sched_free(p->sched);
 	strv_done(&p->due);
+	slice_free(p->slice);
+	free(p->turn);
 }
 
 static inline void own_player_release(struct player *p)
@@ -70,6 +76,8 @@ static struct err *begin(struct player *p, const struct record *r)
 {
 	sched_free(p->sched);
 	p->sched = sched_new();
+	slice_free(p->slice);
+	p->slice = slice_new();
 	p->ahead_ns = r->v[0] - p->now_ns;
 	p->has_state = true;
 	return NULL;
@@ -113,6 +121,20 @@ static struct err *take_max_wait(struct player *p, const struct record *r)
 static struct err *take_aging(struct player *p, const struct record *r)
 {
 	sched_aging(p->sched, r->v[0]);
+	return NULL;
+}
+
+static struct err *take_drain(struct player *p, const struct record *r)
+{
+	sched_drain(p->sched, r->v[0] != 0);
+	return NULL;
+}
+
+static struct err *take_circle(struct player *p, const struct record *r)
+{
+	if (r->v[1] < 0)
+		return impossible("no place", r);
+	sched_circle(p->sched, r->v[0], (uint64_t)r->v[1]);
 	return NULL;
 }
 
@@ -206,6 +228,64 @@ static struct err *take_admitted(struct player *p, const struct record *r)
 	return NULL;
 }
 
+/* ---- time slicing ---- */
+
+static struct err *take_slicing(struct player *p, const struct record *r)
+{
+	TRY_MSG(slice_take(p->slice, r, clock_of(p)), "%c", r->letter);
+	return NULL;
+}
+
+static void take_turn_words(struct player *p, const struct record *r)
+{
+	for (unsigned i = 0; i < r->n && !p->ret->difference; i++) {
+		bool is_due = p->n_turn_due < p->n_turn;
+
+		if (is_due && p->turn[p->n_turn_due] == r->v[i]) {
+			p->n_turn_due++;
+			p->ret->switches++;
+			continue;
+		}
+		p->ret->difference = xasprintf(
+		    "the log lets %" PRId64 " %s, the replay %s", r->v[i] < 0 ? -r->v[i] : r->v[i],
+		    r->v[i] < 0 ? "stop" : "run", is_due ? "another one" : "nobody");
+	}
+}
+
+static struct err *take_turn(struct player *p, const struct record *r)
+{
+	struct slice_result got = slice_pass(p->slice, clock_of(p));
+
+	free(p->turn);
+	p->turn = xcalloc(got.n + 1, sizeof(*p->turn));
+	p->n_turn = got.n;
+	p->n_turn_due = 0;
+	for (size_t i = 0; i < got.n; i++)
+		p->turn[i] =
+		    got.changes[i].run ? (int64_t)got.changes[i].tag : -(int64_t)got.changes[i].tag;
+	p->ret->turns++;
+	take_turn_words(p, r);
+	return NULL;
+}
+
+static struct err *take_turn_more(struct player *p, const struct record *r)
+{
+	take_turn_words(p, r);
+	return NULL;
+}
+
+static bool is_turn_told(struct player *p)
+{
+	int64_t n;
+
+	if (p->n_turn_due == p->n_turn)
+		return true;
+	n = p->turn[p->n_turn_due];
+	p->ret->difference = xasprintf("before it the replay lets %" PRId64 " %s, the log nobody",
+				       n < 0 ? -n : n, n < 0 ? "stop" : "run");
+	return false;
+}
+
 /* A pass is over when something else follows. */
 static bool is_all_told(struct player *p)
 {
@@ -220,12 +300,20 @@ static const struct {
 	char letter;
 	struct err *(*take)(struct player *p, const struct record *r);
 } takers[] = {
-	{ REC_BEGIN, take_begin },   { REC_COPY, take_copy },     { REC_TOTAL, take_total },
-	{ REC_OTHER, take_other },   { REC_POLICY, take_policy }, { REC_MAX_WAIT, take_max_wait },
-	{ REC_AGING, take_aging },   { REC_QUOTA, take_quota },   { REC_ARRIVED, take_job },
-	{ REC_HOLDS, take_job },     { REC_RESIZED, take_job },   { REC_HELD, take_one },
-	{ REC_REPLANNED, take_one }, { REC_ENDED, take_one },     { REC_WITHDRAWN, take_one },
-	{ REC_MOVED, take_move },    { REC_PASS, take_pass },     { REC_ADMITTED, take_admitted },
+	{ REC_BEGIN, take_begin },         { REC_COPY, take_copy },
+	{ REC_TOTAL, take_total },         { REC_OTHER, take_other },
+	{ REC_POLICY, take_policy },       { REC_MAX_WAIT, take_max_wait },
+	{ REC_AGING, take_aging },         { REC_QUOTA, take_quota },
+	{ REC_ARRIVED, take_job },         { REC_HOLDS, take_job },
+	{ REC_RESIZED, take_job },         { REC_HELD, take_one },
+	{ REC_REPLANNED, take_one },       { REC_ENDED, take_one },
+	{ REC_WITHDRAWN, take_one },       { REC_MOVED, take_move },
+	{ REC_PASS, take_pass },           { REC_ADMITTED, take_admitted },
+	{ REC_DRAIN, take_drain },         { REC_CIRCLE, take_circle },
+	{ REC_SCHEDULE, take_slicing },    { REC_TASK, take_slicing },
+	{ REC_TASK_EXPECT, take_slicing }, { REC_TASK_LEFT, take_slicing },
+	{ REC_STOPPED, take_slicing },     { REC_TURN, take_turn },
+	{ REC_TURN_MORE, take_turn_more },
 };
 
 static bool is_bounded(const struct record *r)
@@ -249,7 +337,8 @@ static struct err *take_record(struct player *p, const struct record *r)
 		p->skips = r->letter != REC_COPIED;
 		return NULL;
 	}
-	if (r->letter != REC_ADMITTED && !is_all_told(p))
+	if ((r->letter != REC_ADMITTED && !is_all_told(p)) ||
+	    (r->letter != REC_TURN_MORE && !is_turn_told(p)))
 		return NULL;
 	if (!is_bounded(r))
 		return impossible("a number beyond all bounds", r);
@@ -272,7 +361,7 @@ static struct err *take_line(struct player *p, const struct log_line *line)
 
 struct err *sim_replay_read(struct source in, struct sim_replay *ret)
 {
-	OWN(player) struct player p = { .ret = ret, .sched = sched_new() };
+	OWN(player) struct player p = { .ret = ret, .sched = sched_new(), .slice = slice_new() };
 	OWN(lines) struct lines l = { 0 };
 	struct log_cursor at = { .lines = &l };
 	struct log_line line;

@@ -17,7 +17,8 @@
 
 struct sim_replay {
 	uint64_t records, passes, decisions;
-	uint64_t begins; /* starts of hosteld */
+	uint64_t turns, switches; /* passes of time slicing, and who runs or stops by them */
+	uint64_t begins;          /* starts of hosteld; of time slicing in its own log */
 	/* The first decision that differs, else NULL; owned */
 	char *difference;
 	uint64_t file,
