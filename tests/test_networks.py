@@ -441,3 +441,59 @@ def test_a_vm_joins_a_network_and_knows_its_names(kernel):
     r = d.api('POST', '/containers/create', {'Image': 'busybox', 'HostConfig': {'NetworkMode': 'n1', 'Runtime': 'vm'},
                                              'NetworkingConfig': {'EndpointsConfig': {'n1': {}, 'n2': {}}}})
     assert r.status == 501 and 'a VM cannot have more than one network' in r.json['message']
+
+
+# ---- uplinks ----
+
+@pytest.fixture
+def wire(tmp_path):
+    """One end of a cable, the host's, and a neighbour in a namespace of its own at the other end."""
+    host, there, ns = f'hw{os.getpid()}a', f'hw{os.getpid()}b', f'hostel-w{os.getpid()}'
+    for words in (['netns', 'add', ns], ['link', 'add', host, 'type', 'veth', 'peer', 'name', there, 'netns', ns],
+                  ['-n', ns, 'addr', 'add', '10.214.9.77/24', 'dev', there], ['-n', ns, 'link', 'set', there, 'up']):
+        assert run('ip', *words).returncode == 0, words
+    yield host
+    run('ip', 'link', 'del', host)
+    run('ip', 'netns', 'del', ns)
+
+
+def master_of(link):
+    return os.path.basename(os.path.realpath(f'/sys/class/net/{link}/master')) if os.path.exists(f'/sys/class/net/{link}/master') else None
+
+
+@pytest.mark.parametrize('vm', [False, True], ids=['container', 'vm'])
+def test_an_uplink_puts_instances_on_the_link_of_an_interface(request, hosteld, wire, vm):
+    if vm:
+        request.getfixturevalue('kernel')
+    hosteld.ok('network', 'create', '--subnet', '10.214.9.0/24', '--gateway', '10.214.9.1', '--uplink', wire, 'lan')
+    assert hosteld.api('GET', '/networks/lan').json['Options'] == {'hostel.uplink': wire}
+    bridge = master_of(wire)
+    assert bridge.startswith('br-')
+    up(hosteld, 'in', *(['--vm', '-m', '256m'] if vm else []), '--network', 'lan')
+    assert address(hosteld, 'in', 'lan').startswith('10.214.9.') and reaches(hosteld, 'in', '10.214.9.77')
+    run('ip', 'link', 'set', wire, 'nomaster')  # somebody else's hand, while no hosteld looks
+    hosteld.stop()
+    hosteld.start()
+    wait_for(lambda: master_of(wire) == bridge)
+    assert reaches(hosteld, 'in', '10.214.9.77')
+    hosteld.ok('rm', '-f', 'in')
+    hosteld.ok('network', 'rm', 'lan')
+    assert wire in links() and master_of(wire) is None
+
+
+def test_an_uplink_that_would_do_harm_is_refused(hosteld, wire):
+    def refused(words, *options, subnet=('--subnet', '10.214.9.0/24')):
+        before = links()
+        p = hosteld.hostel('network', 'create', *subnet, *options, 'bad')
+        assert p.returncode == 1 and words in p.err and len(p.err.splitlines()) == 1, (p.returncode, p.err)
+        assert links() == before and hosteld.api('GET', '/networks/bad').status == 404
+    refused('uplink: no network interface nosuch0', '--uplink', 'nosuch0')
+    refused('leads nowhere', '--uplink', 'lo')
+    refused('an uplink needs a subnet', '--uplink', wire, subnet=())
+    refused('an internal network has no uplink', '--uplink', wire, '--internal')
+    run('ip', 'addr', 'add', '10.215.3.4/24', 'dev', wire)
+    refused(f'{wire} has the address 10.215.3.4/24, which the host could not use any more', '--uplink', wire)
+    run('ip', 'addr', 'del', '10.215.3.4/24', 'dev', wire)
+    hosteld.ok('network', 'create', '--subnet', '10.214.9.0/24', '--uplink', wire, 'lan')
+    refused(f'{wire} is a port of br-', '--uplink', wire, subnet=('--subnet', '10.214.10.0/24'))
+    hosteld.ok('network', 'rm', 'lan')

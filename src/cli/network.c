@@ -37,6 +37,12 @@ static struct err *apply_range(json_t *doc, const char *value)
 	return NULL;
 }
 
+static struct err *apply_uplink(json_t *doc, const char *value)
+{
+	jx_set_str(opt_member(doc, "Options", false), "hostel.uplink", value);
+	return NULL;
+}
+
 static const struct opt create_rows[] = {
 	{ "subnet", 0, OPT_TEXT, "RANGE", "Its addresses, 10.1.0.0/16; else a free range",
 	  .apply = apply_subnet },
@@ -44,6 +50,9 @@ static const struct opt create_rows[] = {
 	  .apply = apply_gateway },
 	{ "ip-range", 0, OPT_TEXT, "RANGE", "Give addresses out of this part only",
 	  .apply = apply_range },
+	{ "uplink", 0, OPT_TEXT, "IFACE",
+	  "An interface of the host, without address, that joins it to its link",
+	  .apply = apply_uplink },
 	{ "internal", 0, OPT_FLAG, NULL, "No way in or out", "Internal" },
 	{ "attachable", 0, OPT_FLAG, NULL, "Kept and shown", "Attachable" },
 	{ "driver", 'd', OPT_TEXT, "NAME", "bridge", "Driver" },

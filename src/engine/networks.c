@@ -15,6 +15,7 @@
 #define OPTION_BRIDGE     "com.docker.network.bridge.name"
 #define OPTION_MTU        "com.docker.network.driver.mtu"
 #define OPTION_MASQUERADE "com.docker.network.bridge.enable_ip_masquerade"
+#define OPTION_UPLINK     "hostel.uplink"
 #define LEN_MIN           8  /* of a subnet */
 #define LEN_MAX           29 /* the bridge and a few instances */
 
@@ -360,6 +361,18 @@ static struct err *set_rules(struct network *n)
 	return n->e->nft ? nft_network_add(n->e->nft, &rules) : setup_rules(n->e);
 }
 
+/* Checked each time: the host may have changed since the network was made. */
+static struct err *join_uplink(struct network *n)
+{
+	const char *uplink = strmap_get(&n->options, OPTION_UPLINK);
+
+	if (!uplink)
+		return NULL;
+	TRY_MSG(net_uplink_check(uplink, n->bridge), "uplink");
+	TRY_MSG(net_uplink_attach(uplink, n->bridge), "uplink %s", uplink);
+	return NULL;
+}
+
 static struct err *make_ready(struct network *n)
 {
 	if (!n->subnet.len)
@@ -369,6 +382,7 @@ static struct err *make_ready(struct network *n)
 		TRY_MSG(net_subnet_check(n->bridge, &n->subnet), "network");
 	TRY(note_ours(n));
 	TRY_MSG(net_bridge_ensure(n->bridge, &n->subnet), "bridge %s", n->bridge);
+	TRY(join_uplink(n));
 	TRY_MSG(set_rules(n), "nftables");
 	return network_is_default(n) ? NULL : names_serve(n);
 }
@@ -526,6 +540,22 @@ static bool is_said(const char *text)
 	return text && *text;
 }
 
+/* Hosts that share a link share the range of its addresses: free here is not free there. */
+static struct err *check_uplink(const struct network *n, const struct engine_network_wish *w)
+{
+	const char *uplink = strmap_get(&n->options, OPTION_UPLINK);
+
+	if (!uplink)
+		return NULL;
+	TRY_MSG(net_uplink_check(uplink, n->bridge), "uplink");
+	if (n->is_internal)
+		return err_new(ERR_INVALID, "an internal network has no uplink");
+	if (!is_said(w->subnet))
+		return err_new(ERR_INVALID,
+			       "an uplink needs a subnet: that of the link which %s is on", uplink);
+	return NULL;
+}
+
 static struct err *settle_addresses(struct network *n, const struct engine_network_wish *w)
 {
 	if (is_said(w->subnet)) {
@@ -568,6 +598,7 @@ static struct err *fill(struct network *n, const struct engine_network_wish *w)
 		strmap_copy(&n->options, w->options);
 	TRY(apply_options(n));
 	TRY(choose_bridge(n));
+	TRY(check_uplink(n, w));
 	return settle_addresses(n, w);
 }
 

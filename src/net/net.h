@@ -135,6 +135,19 @@ struct err *net_subnet_check(const char *bridge, const struct net_prefix *subnet
  */
 struct err *net_bridge_ensure(const char *bridge, const struct net_prefix *address) MUST_USE;
 
+/**
+ * net_uplink_check() - may an interface of the host become a port of @bridge?
+ * Return: NULL (also when it is one already); ERR_NOT_FOUND; ERR_DENIED when it is loopback, a port
+ * of another bridge, or has an IPv4 address, which the host could not use any more.
+ */
+struct err *net_uplink_check(const char *ifname, const char *bridge) MUST_USE;
+
+/**
+ * net_uplink_attach() - make an interface of the host a port of a bridge, and set it up
+ * Idempotent.  Deleting the bridge lets it go.
+ */
+struct err *net_uplink_attach(const char *ifname, const char *bridge) MUST_USE;
+
 /** net_bridge_delete() - remove the bridge; an absent one is fine */
 struct err *net_bridge_delete(const char *bridge) MUST_USE;
 
