@@ -57,6 +57,40 @@ def make_image(folder):
     return image
 
 
+def make_plan(folder, ident, cgroup, kernel, initrd, image=None, args=("true",), tty=False, kind="vm", vm=None,
+              guest=None, host=None, process=None):
+    """The plan of one VM whose files lie in a folder."""
+    plan = {
+        "version": 1, "id": ident, "name": folder.name, "kind": kind,
+        "state_dir": str(folder), "run_dir": str(folder),
+        "host": {
+            "cgroup": cgroup, "net": {"mode": "none"}, "resources": {},
+            "vm": {"accel": "tcg", "vcpus": 1, "memory_bytes": 256 << 20,
+                   "boot_timeout_ms": PATIENCE * 1000, "agent": bool(initrd)},
+        },
+        "guest": {"user": "", "net": {"mode": "none"}},
+    }
+    if kernel:
+        plan["host"]["vm"]["kernel"] = str(kernel)
+    if initrd:
+        plan["host"]["vm"]["initrd"] = str(initrd)
+    if image:
+        plan["host"]["rootfs"] = {"erofs": str(image), "disk": str(folder / "rw.img"),
+                                  "disk_bytes": 1 << 30}
+        plan["guest"]["oci"] = {
+            "ociVersion": "1.2.0", "hostname": "guest-name", "root": {"path": "rootfs"},
+            "process": {"args": list(args), "cwd": "/", "env": ["PATH=/bin"], "terminal": tty,
+                        "capabilities": {k: CAPS for k in ("bounding", "effective", "permitted")},
+                        **(process or {})},
+            "mounts": MOUNTS,
+            "linux": {"maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"]},
+        }
+    plan["host"].update(host or {})
+    plan["host"]["vm"].update(vm or {})
+    plan["guest"].update(guest or {})
+    return plan
+
+
 class Vm:
     """One start; collects what the driver prints."""
     count = 0
@@ -68,34 +102,7 @@ class Vm:
         self.id = f"{os.getpid():08x}{Vm.count:04x}" + "0" * 52
         self.cgroup = f"/hostel-vmtest-{os.getpid()}/{self.id[:12]}"
         folder.mkdir(exist_ok=True)
-        plan = {
-            "version": 1, "id": self.id, "name": folder.name, "kind": kind,
-            "state_dir": str(folder), "run_dir": str(folder),
-            "host": {
-                "cgroup": self.cgroup, "net": {"mode": "none"}, "resources": {},
-                "vm": {"accel": "tcg", "vcpus": 1, "memory_bytes": 256 << 20,
-                       "boot_timeout_ms": PATIENCE * 1000, "agent": bool(initrd)},
-            },
-            "guest": {"user": "", "net": {"mode": "none"}},
-        }
-        if kernel:
-            plan["host"]["vm"]["kernel"] = str(kernel)
-        if initrd:
-            plan["host"]["vm"]["initrd"] = str(initrd)
-        if image:
-            plan["host"]["rootfs"] = {"erofs": str(image), "disk": str(folder / "rw.img"),
-                                      "disk_bytes": 1 << 30}
-            plan["guest"]["oci"] = {
-                "ociVersion": "1.2.0", "hostname": "guest-name", "root": {"path": "rootfs"},
-                "process": {"args": list(args), "cwd": "/", "env": ["PATH=/bin"], "terminal": tty,
-                            "capabilities": {k: CAPS for k in ("bounding", "effective", "permitted")},
-                            **(process or {})},
-                "mounts": MOUNTS,
-                "linux": {"maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"]},
-            }
-        plan["host"].update(host or {})
-        plan["host"]["vm"].update(vm or {})
-        plan["guest"].update(guest or {})
+        plan = make_plan(folder, self.id, self.cgroup, kernel, initrd, image, args, tty, kind, vm, guest, host, process)
         (folder / "plan.json").write_text(json.dumps(plan))
         argv = [DRIVER, "--kind", kind, "--id", self.id, "--state-dir", folder]
         argv += ["--tty"] * tty + ["--stdin"] * stdin

@@ -64,6 +64,11 @@ enum agent_decoded agent_decode(const void *buf, size_t len, struct agent_frame 
 	return AGENT_FRAME;
 }
 
+size_t agent_frame_size(const void *header)
+{
+	return AGENT_HEADER + get32((const uint8_t *)header + 4);
+}
+
 void agent_encode(struct str *out, const struct agent_frame *f)
 {
 	uint8_t head[AGENT_HEADER] = { f->type, f->stream };

@@ -95,6 +95,9 @@ enum agent_decoded {
 enum agent_decoded agent_decode(const void *buf, size_t len, struct agent_frame *ret,
 				size_t *ret_used);
 
+/** agent_frame_size() - header and body, by a whole header of ours */
+size_t agent_frame_size(const void *header);
+
 /** agent_encode() - append a frame; @f->len is at most AGENT_BODY_MAX */
 void agent_encode(struct str *out, const struct agent_frame *f);
 

@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "util/fd.h"
@@ -18,6 +20,9 @@ struct agent_port {
 	struct poll_timer *reject; /* set: broken() is due */
 	int fd;
 	struct str in, out;
+	size_t frame_left; /* bytes of a frame that is half written */
+	uint64_t n_read;
+	bool is_held;
 	const struct agent_port_ops *ops;
 	void *arg;
 	const char *why;
@@ -31,10 +36,16 @@ static void empty(struct str *s)
 		str_done(s);
 }
 
+/* How much may be written now. */
+static size_t writable(const struct agent_port *p)
+{
+	return p->is_held ? p->frame_left : p->out.len;
+}
+
 static void set_events(struct agent_port *p)
 {
 	if (!p->is_broken)
-		poll_watch_set(p->watch, (short)(POLLIN | (p->out.len ? POLLOUT : 0)));
+		poll_watch_set(p->watch, (short)(POLLIN | (writable(p) ? POLLOUT : 0)));
 }
 
 static void on_reject(void *arg)
@@ -84,14 +95,30 @@ static bool hand_over(struct agent_port *p)
 	return !p->is_broken;
 }
 
+/* @n more bytes of the queue, from @at on, are written: where does its frame end? */
+static void count_written(struct agent_port *p, size_t at, size_t n)
+{
+	while (n) {
+		size_t take;
+
+		if (!p->frame_left)
+			p->frame_left = agent_frame_size(p->out.buf + at);
+		take = n < p->frame_left ? n : p->frame_left;
+		p->frame_left -= take;
+		at += take;
+		n -= take;
+	}
+}
+
 static void flush(struct agent_port *p)
 {
-	size_t at = 0;
+	size_t at = 0, max;
 
-	while (at < p->out.len) {
-		ssize_t n = write(p->fd, p->out.buf + at, p->out.len - at);
+	while ((max = p->is_held ? p->frame_left : p->out.len - at)) {
+		ssize_t n = write(p->fd, p->out.buf + at, max);
 
 		if (n > 0) {
+			count_written(p, at, (size_t)n);
 			at += (size_t)n;
 			continue;
 		}
@@ -106,25 +133,33 @@ static void flush(struct agent_port *p)
 	set_events(p);
 }
 
+/* Bytes read; 0: nothing is there; -1: it is over. */
+static ssize_t read_some(struct agent_port *p)
+{
+	char buf[READ_CHUNK];
+	ssize_t n = read(p->fd, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		broke(p, NULL);
+		return -1;
+	}
+	p->n_read += (uint64_t)n;
+	str_add(&p->in, buf, (size_t)n);
+	return n;
+}
+
 static void on_port(void *arg, short revents)
 {
 	struct agent_port *p = arg;
-	char buf[READ_CHUNK];
-	ssize_t n;
 
 	if (revents & POLLOUT)
 		flush(p);
 	if (p->is_broken || !(revents & ~POLLOUT))
 		return;
-	n = read(p->fd, buf, sizeof(buf));
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		broke(p, NULL);
-		return;
-	}
-	str_add(&p->in, buf, (size_t)n);
-	hand_over(p);
+	if (read_some(p) > 0)
+		hand_over(p);
 }
 
 struct agent_port *agent_port_new(struct poller *poller, int fd, const struct agent_port_ops *ops,
@@ -197,4 +232,46 @@ void agent_port_hello(struct agent_port *p)
 bool agent_port_is_idle(const struct agent_port *p)
 {
 	return !p->out.len || p->is_broken;
+}
+
+void agent_port_hold(struct agent_port *p, bool on)
+{
+	p->is_held = on;
+	set_events(p);
+}
+
+bool agent_port_has_arrived(const struct agent_port *p)
+{
+	int n = 0;
+
+	if (p->is_broken)
+		return true;
+	return !p->frame_left && ioctl(p->fd, SIOCOUTQ, &n) == 0 && n == 0;
+}
+
+uint64_t agent_port_read_all(struct agent_port *p)
+{
+	while (!p->is_broken && read_some(p) > 0 && hand_over(p))
+		;
+	return p->n_read;
+}
+
+const void *agent_port_unread(const struct agent_port *p, size_t *ret_len)
+{
+	*ret_len = p->in.len;
+	return p->in.buf;
+}
+
+const void *agent_port_unsent(const struct agent_port *p, size_t *ret_len)
+{
+	*ret_len = p->out.len;
+	return p->out.buf;
+}
+
+void agent_port_preload(struct agent_port *p, const void *unread, size_t n_unread,
+			const void *unsent, size_t n_unsent)
+{
+	str_add(&p->in, unread, n_unread);
+	str_add(&p->out, unsent, n_unsent);
+	set_events(p);
 }

@@ -48,6 +48,34 @@ void agent_port_reject(struct agent_port *p, const char *why);
 /** agent_port_is_idle() - is everything queued written? */
 bool agent_port_is_idle(const struct agent_port *p);
 
+/*
+ * Standing still: the bytes under way belong to neither end, so before the guest's state is written
+ * nothing more is sent and what was sent arrives; what the guest sent is read; the rest is told
+ * here.
+ */
+
+/** agent_port_hold() - @on: finish the frame that is half written, and queue what comes then */
+void agent_port_hold(struct agent_port *p, bool on);
+
+/** agent_port_has_arrived() - of a held port on a unix socket: the peer took all that was sent */
+bool agent_port_has_arrived(const struct agent_port *p);
+
+/**
+ * agent_port_read_all() - what is there now, without waiting for the poller
+ * Return: bytes that ever came.  Context: frames are handed over; not inside a frame callback.
+ */
+uint64_t agent_port_read_all(struct agent_port *p);
+
+/** agent_port_unread() - the beginning of a frame that has not come whole; borrowed */
+const void *agent_port_unread(const struct agent_port *p, size_t *ret_len);
+
+/** agent_port_unsent() - whole frames that a held port has queued; borrowed */
+const void *agent_port_unsent(const struct agent_port *p, size_t *ret_len);
+
+/** agent_port_preload() - begin with what another port of the same guest had unread and unsent */
+void agent_port_preload(struct agent_port *p, const void *unread, size_t n_unread,
+			const void *unsent, size_t n_unsent);
+
 /* ---- pumps ---- */
 
 struct agent_source;
@@ -67,6 +95,18 @@ struct agent_pump {
  */
 struct agent_source *agent_source_new(const struct agent_pump *how, void (*ended)(void *arg),
 				      void *arg);
+
+/* Where a stream stands, so that another pump can go on with it. */
+struct agent_pump_state {
+	uint32_t may, owed; /* struct agent_credit */
+	uint32_t is_ended;  /* END was sent, or came */
+};
+
+/** agent_source_state() - what may be sent yet */
+struct agent_pump_state agent_source_state(const struct agent_source *s);
+
+/** agent_source_go_on() - a new source continues another one, which had not ended */
+void agent_source_go_on(struct agent_source *s, const struct agent_pump_state *from);
 
 /** agent_source_credit() - CREDIT came; false: the peer grants too much */
 bool agent_source_credit(struct agent_source *s, uint32_t n);
@@ -88,6 +128,15 @@ void agent_sink_end(struct agent_sink *s);
  * Grows the pipe's or socket's buffer so that nothing depends on the reader any more.
  */
 void agent_sink_rest(struct agent_sink *s);
+
+/** agent_sink_make_room() - grow the pipe, so that all that came can go on to the reader */
+void agent_sink_make_room(struct agent_sink *s);
+
+/** agent_sink_state() - what is pending counts as passed on */
+struct agent_pump_state agent_sink_state(const struct agent_sink *s);
+
+/** agent_sink_go_on() - a new sink continues another one; grants what that one owed */
+void agent_sink_go_on(struct agent_sink *s, const struct agent_pump_state *from);
 
 /** agent_sink_is_done() - END came and all is written, or nobody reads any more */
 bool agent_sink_is_done(const struct agent_sink *s);

@@ -92,6 +92,16 @@ struct agent_source *agent_source_new(const struct agent_pump *how, void (*ended
 	return s;
 }
 
+struct agent_pump_state agent_source_state(const struct agent_source *s)
+{
+	return (struct agent_pump_state) { .may = s->credit.may, .is_ended = s->is_ended };
+}
+
+void agent_source_go_on(struct agent_source *s, const struct agent_pump_state *from)
+{
+	s->credit.may = from->may < AGENT_WINDOW ? from->may : AGENT_WINDOW;
+}
+
 bool agent_source_credit(struct agent_source *s, uint32_t n)
 {
 	if (s->is_ended)
@@ -233,14 +243,34 @@ void agent_sink_end(struct agent_sink *s)
 
 void agent_sink_rest(struct agent_sink *s)
 {
+	s->rest = AGENT_REST;
+	agent_sink_make_room(s);
+}
+
+void agent_sink_make_room(struct agent_sink *s)
+{
 	int room = AGENT_WINDOW + AGENT_REST;
 
-	s->rest = AGENT_REST;
 	if (s->is_closed)
 		return;
 	if (fcntl(s->how.fd, F_SETPIPE_SZ, 2 * room) < 0)
 		(void)setsockopt(s->how.fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
 	sink_flush(s);
+}
+
+struct agent_pump_state agent_sink_state(const struct agent_sink *s)
+{
+	return (struct agent_pump_state) { .may = s->credit.may,
+					   .owed = s->credit.owed + (uint32_t)s->pending.len,
+					   .is_ended = s->is_ending };
+}
+
+void agent_sink_go_on(struct agent_sink *s, const struct agent_pump_state *from)
+{
+	s->credit = (struct agent_credit) { .may = from->may, .owed = 0 };
+	grant(s, from->owed);
+	if (from->is_ended)
+		agent_sink_end(s);
 }
 
 bool agent_sink_is_done(const struct agent_sink *s)

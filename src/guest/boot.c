@@ -72,7 +72,7 @@ static void set_namespaces(json_t *oci)
 			    json_pack("[{s:s},{s:s}]", "type", "pid", "type", "mount"));
 }
 
-static char *file_path(size_t i)
+char *guest_file_path(size_t i)
 {
 	return xasprintf(GUEST_STATE "/file-%zu", i);
 }
@@ -88,7 +88,7 @@ static void bind_files(json_t *oci, const json_t *files)
 	}
 	json_array_foreach(files, i, file)
 	{
-		OWN(mem) char *source = file_path(i);
+		OWN(mem) char *source = guest_file_path(i);
 
 		json_array_append_new(mounts,
 				      json_pack("{s:s,s:s,s:s,s:[s,s]}", "destination",
@@ -172,9 +172,10 @@ static struct err *set_network(const json_t *net)
 	return net_configure(&c);
 }
 
-static struct err *set_names(const json_t *oci, const char *name)
+struct err *guest_set_names(const json_t *doc)
 {
-	const char *host = jx_str(oci, "hostname", name);
+	const json_t *oci = json_object_get(json_object_get(doc, "guest"), "oci");
+	const char *host = jx_str(oci, "hostname", jx_str(doc, "name", NULL));
 	const char *domain = jx_str(oci, "domainname", NULL);
 
 	if (host && sethostname(host, strlen(host)) < 0)
@@ -191,7 +192,7 @@ static struct err *write_files(const json_t *files)
 
 	json_array_foreach(files, i, file)
 	{
-		OWN(mem) char *path = file_path(i);
+		OWN(mem) char *path = guest_file_path(i);
 		const char *content = jx_str(file, "content", "");
 		mode_t mode = (mode_t)jx_int(file, "mode", 0644) & 07777;
 
@@ -219,7 +220,7 @@ struct err *guest_boot(const json_t *doc)
 		TRY(fd_write_file(AT_FDCWD, BPF_PATH, bpf.buf, bpf.len, 0600));
 	if (wants_init(json_object_get(guest, "oci")))
 		TRY(guest_copy_file("/proc/self/exe", INIT_PATH, 0755));
-	TRY(set_names(json_object_get(guest, "oci"), jx_str(doc, "name", NULL)));
+	TRY(guest_set_names(doc));
 	TRY_MSG(set_network(json_object_get(guest, "net")), "network");
 	return jx_save(AT_FDCWD, GUEST_STATE "/plan.json", plan, 0600);
 }

@@ -36,4 +36,10 @@ struct err *guest_plan(const json_t *doc, json_t **ret, struct str *ret_bpf) MUS
 /** guest_boot() - disks, files, host name, network, and the plan in GUEST_STATE */
 struct err *guest_boot(const json_t *doc) MUST_USE;
 
+/** guest_set_names() - host and domain name, as START's document has them */
+struct err *guest_set_names(const json_t *doc) MUST_USE;
+
+/** guest_file_path() - where the @i-th of its files lies; owned by the caller */
+char *guest_file_path(size_t i);
+
 #endif

@@ -19,6 +19,7 @@
 #include "guest/files.h"
 #include "guest/oom.h"
 #include "guest/pids.h"
+#include "guest/renew.h"
 #include "guest/root.h"
 #include "guest/stats.h"
 #include "util/fd.h"
@@ -50,7 +51,8 @@ struct guest {
 	struct payload_host host;
 	struct payload *payload; /* ctr's */
 	pid_t payload_pid;
-	bool is_alone; /* booted for the files of its disk: nothing else runs */
+	json_t *booted; /* guest/renew.h */
+	bool is_alone;  /* booted for the files of its disk: nothing else runs */
 	bool is_done;
 	struct guest_oom oom;
 	int64_t memory_bytes; /* that the host gave it; 0: not said */
@@ -291,6 +293,7 @@ static struct err *start_payload(struct session *s, const struct agent_start *ho
 	if (jx_bool(doc, "alone", false))
 		return start_alone(s);
 	TRY(guest_boot(doc));
+	guest_renew_note(doc, &g->booted);
 	g->memory_bytes = jx_int(doc, "memory_bytes", 0);
 	TRY(limit_pids(g, doc));
 	g->host = (struct payload_host) { .id = "payload",
@@ -451,6 +454,25 @@ static void on_resize(struct guest *g, const struct agent_frame *f)
 		err_free(ctr_payload_ops.resize(g->payload, exec_id_of(s), rows, cols));
 }
 
+/* What is new came as TEXT under the question's number. */
+static struct err *renew(struct guest *g, struct session *s)
+{
+	OWN(json) json_t *doc = NULL;
+
+	TRY(jx_parse(s->text.len ? s->text.buf : "", s->text.len, &doc));
+	return guest_renew(doc, &g->booted, g->payload_pid);
+}
+
+static void on_renew(struct guest *g, uint16_t id)
+{
+	struct session *s = session_need(g, id);
+	OWN(err) struct err *e = renew(g, s);
+
+	agent_port_send_text(g->port, AGENT_ANSWER, id, e ? err_kind(e) : AGENT_DONE,
+			     e ? err_text(e) : "");
+	session_free(s);
+}
+
 static void on_query(struct guest *g, const struct agent_frame *f)
 {
 	static const struct {
@@ -458,6 +480,11 @@ static void on_query(struct guest *g, const struct agent_frame *f)
 		json_t *(*fn)(void);
 	} queries[] = { { "stats", guest_stats }, { "top", guest_top } };
 	OWN(mem) char *question = xstrndup((const char *)f->body, f->len);
+
+	if (streq(question, "renew")) {
+		on_renew(g, f->session);
+		return;
+	}
 
 	for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
 		OWN(json) json_t *j = NULL;

@@ -104,6 +104,30 @@ struct err *net_configure(const struct net_config *c)
 	return NULL;
 }
 
+struct err *net_reconfigure(const struct net_config *old, const struct net_config *c)
+{
+	struct nl_batch b = { .len = 0 };
+	const struct ifinfomsg down = { .ifi_change = IFF_UP };
+	struct ifinfomsg link = down;
+	struct ifaddrmsg head = { .ifa_family = AF_INET,
+				  .ifa_prefixlen = (uint8_t)old->address.len };
+	int index = 0;
+
+	if (!old->ifname[0])
+		return net_configure(c);
+	TRY(nl_index(old->ifname, &index));
+	link.ifi_index = index;
+	nl_add(&b, RTM_NEWLINK, 0, &link, sizeof(link), "set link down");
+	head.ifa_index = (uint32_t)index;
+	if (old->address.len) {
+		nl_add(&b, RTM_DELADDR, 0, &head, sizeof(head), "remove address");
+		nl_put_u32(&b, IFA_LOCAL, htonl(old->address.address));
+		nl_fine(&b, EADDRNOTAVAIL); /* whoever is inside removed it */
+	}
+	TRY_MSG(nl_run(&b), "network of %s", old->ifname);
+	return net_configure(c);
+}
+
 struct err *net_configure_at(const struct net_config *c, int netns_fd)
 {
 	OWN(fd) int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

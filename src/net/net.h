@@ -217,6 +217,12 @@ struct net_config {
 struct err *net_configure(const struct net_config *c) MUST_USE;
 
 /**
+ * net_reconfigure() - an interface that net_configure() set by @old becomes @c, MAC included
+ * It is down meanwhile: what else was routed by it is forgotten.
+ */
+struct err *net_reconfigure(const struct net_config *old, const struct net_config *c) MUST_USE;
+
+/**
  * net_configure_at() - the same in another namespace
  * @netns_fd: borrowed
  * Context: a process of one thread, which goes there and comes back; ends the process if it

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qemu/preload.h"
 #include "util/mem.h"
 
-#define MIB (1024 * 1024)
+#define MIB        (1024 * 1024)
+#define RAM_OPTION ",memory-backend="
 
 /*
  * Translated code, in MiB; QEMU would take up to 1 GiB.  A booting kernel fills 57, but with
@@ -18,7 +20,7 @@
 /* What both functions walk: the files in order, and the parts of the plan. */
 struct view {
 	const json_t *plan, *host, *vm, *rootfs, *disks;
-	bool is_microvm;
+	bool is_microvm, is_restored;
 	struct qemu_file *files; /* NULL: only counted */
 	size_t n_files;
 };
@@ -33,7 +35,8 @@ static struct view view_of(const json_t *plan)
 			       .vm = vm,
 			       .rootfs = json_object_get(host, "rootfs"),
 			       .disks = json_object_get(vm, "disks"),
-			       .is_microvm = !strcmp(jx_str(vm, "machine", "q35"), "microvm") };
+			       .is_microvm = !strcmp(jx_str(vm, "machine", "q35"), "microvm"),
+			       .is_restored = jx_bool(vm, "restored", false) };
 }
 
 /* Number of the descriptor that the next file gets; -1: there is no such file. */
@@ -83,7 +86,8 @@ static void add_machine(struct view *v, struct strv *argv)
 			      : is_agent    ? "q35,usb=off,vmport=off,smbus=off,sata=off"
 					    : "q35,usb=off,vmport=off,graphics=off";
 
-	add(argv, "-machine", "%s", options);
+	add(argv, "-machine", "%s%s%s", options, v->is_restored ? RAM_OPTION : "",
+	    v->is_restored ? qemu_ram_block(v->plan) : "");
 	add(argv, "-accel", is_kvm ? "kvm" : "tcg,thread=multi,tb-size=" TB_MIB);
 	add(argv, "-cpu", is_kvm ? "host" : "max");
 	add(argv, "-smp", "%" PRId64, jx_int(v->vm, "vcpus", 1));
@@ -261,6 +265,25 @@ bool qemu_wants_tap(const json_t *plan)
 	return !strcmp(jx_str(net, "mode", "none"), "bridge");
 }
 
+const char *qemu_ram_block(const json_t *plan)
+{
+	return view_of(plan).is_microvm ? "microvm.ram" : "pc.ram";
+}
+
+/* Comes after all files, whose number gives its descriptors. */
+static void add_restored(struct view *v, struct strv *argv)
+{
+	if (!v->is_restored)
+		return;
+	add(argv, "-object",
+	    "memory-backend-file,id=%s,x-use-canonical-path-for-ramblock-id=off,size=%" PRId64
+	    "M,mem-path=" QEMU_RAM_PATH "%d,share=off",
+	    qemu_ram_block(v->plan), jx_int(v->vm, "memory_bytes", 0) / MIB,
+	    QEMU_FD_RAM(v->n_files));
+	flag(argv, "-S");
+	add(argv, "-incoming", "defer");
+}
+
 /* The one order of files. */
 static void walk(struct view *v, struct strv *argv)
 {
@@ -271,6 +294,7 @@ static void walk(struct view *v, struct strv *argv)
 	add_image(v, argv);
 	add_disks(v, argv);
 	add_network(v, argv);
+	add_restored(v, argv);
 }
 
 static struct err *check(const struct view *v)
@@ -304,4 +328,34 @@ struct err *qemu_argv(const json_t *plan, struct strv *ret)
 	add(ret, "-name", "%s", jx_str(plan, "name", "vm"));
 	walk(&v, ret);
 	return NULL;
+}
+
+/* Up to where a value is the guest's business; 0: not at all. */
+static size_t device_part(const char *option, const char *value)
+{
+	static const struct {
+		const char *option, *until;
+	} seen[] = { { "-machine", RAM_OPTION }, { "-accel", NULL },    { "-cpu", NULL },
+		     { "-smp", NULL },           { "-m", NULL },        { "-rtc", NULL },
+		     { "-drive", ",file=" },     { "-device", ",mac=" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+		const char *end = seen[i].until ? strstr(value, seen[i].until) : NULL;
+
+		if (streq(option, seen[i].option))
+			return end ? (size_t)(end - value) : strlen(value);
+	}
+	return 0;
+}
+
+void qemu_devices(const struct strv *argv, struct strv *ret)
+{
+	for (size_t i = 0; i + 1 < argv->n; i++) {
+		size_t n = device_part(argv->v[i], argv->v[i + 1]);
+		OWN(mem)
+		char *text = n ? xasprintf("%s %.*s", argv->v[i], (int)n, argv->v[i + 1]) : NULL;
+
+		if (text)
+			strv_add(ret, text);
+	}
 }

@@ -25,6 +25,16 @@ enum qemu_fd {
 	QEMU_FD_FILES = 7, /* qemu_files()[i] is QEMU_FD_FILES + i */
 };
 
+/*
+ * A restored one (the starter sets host.vm.restored in its copy of the plan) has three more
+ * after the files: the guest's memory, which is mapped and never written, the state of its devices,
+ * and what is preloaded (preload.h).
+ */
+#define QEMU_FD_RAM(n_files)   (QEMU_FD_FILES + (int)(n_files))
+#define QEMU_FD_STATE(n_files) (QEMU_FD_FILES + (int)(n_files) + 1)
+#define QEMU_FD_LIB(n_files)   (QEMU_FD_FILES + (int)(n_files) + 2)
+#define QEMU_FDS_MAX           (QEMU_FD_FILES + QEMU_FILES_MAX + 3)
+
 #define QEMU_FILES_MAX 40
 
 #define QEMU_SERIAL_IMAGE "hostel-image" /* as guest/root.h has them */
@@ -53,6 +63,17 @@ struct err *qemu_files(const json_t *plan, struct qemu_file *ret, size_t *ret_n)
  * Return: as qemu_files(); ERR_INVALID naming a member that is missing.
  */
 struct err *qemu_argv(const json_t *plan, struct strv *ret) MUST_USE;
+
+/**
+ * qemu_devices() - what of a command line makes the machine that the guest sees: a state can be
+ * brought back only by a QEMU that has the same
+ * Left out: paths, names, addresses, descriptors, where the memory comes from.
+ * @ret: appended to, "option value"
+ */
+void qemu_devices(const struct strv *argv, struct strv *ret);
+
+/** qemu_ram_block() - what QEMU calls the guest's memory in its streams; static storage */
+const char *qemu_ram_block(const json_t *plan);
 
 /** qemu_wants_tap() - has this VM a network card? */
 bool qemu_wants_tap(const json_t *plan);

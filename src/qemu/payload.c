@@ -168,7 +168,9 @@ static void explain_start(struct payload *p, int status)
 	if (p->failure.len)
 		return;
 	if (p->output_tail && p->output_tail->len) {
-		p->failure_kind = ERR_UNAVAILABLE;
+		p->failure_kind = p->restore_dir ? ERR_CORRUPT : ERR_UNAVAILABLE;
+		if (p->restore_dir)
+			str_adds(&p->failure, "its saved state cannot be brought back: ");
 		tail_text(p->output_tail, 500, &p->failure);
 	} else if (WIFSIGNALED(status) && !p->is_killed) {
 		fail_with(p, ERR_UNAVAILABLE, "monitor died");
@@ -224,6 +226,7 @@ static void on_qemu_end(void *arg, short revents)
 		explain_exit(p, status);
 	poll_timer_free(TAKE(p->boot_timer));
 	poll_timer_free(TAKE(p->kill_timer));
+	vm_checkpoint_lost(p);
 	vm_end_sessions(p);
 	begin_undo(p);
 }
@@ -283,20 +286,16 @@ static void on_boot_timeout(void *arg)
 	kill_qemu(p);
 }
 
-static void on_qmp_ready(void *arg)
-{
-	struct payload *p = arg;
-	struct payload_io io = PAYLOAD_IO_NONE;
-
-	if (p->state != VM_STARTING || p->info.is_agent)
-		return;
-	poll_watch_free(TAKE(p->console_watch));
-	io.in = io.out = TAKE_FD(p->console);
-	vm_started(p, &io);
-}
-
 static void on_qmp_event(void *arg, const char *name)
 {
+	struct payload *p = arg;
+
+	if (strcmp(name, "MIGRATION") != 0)
+		return;
+	if (p->checkpoint)
+		vm_checkpoint_event(p);
+	else if (p->state == VM_STARTING && p->restore_dir)
+		vm_restore_event(p);
 }
 
 /* The starter has read the plan: now it is known what is inside. */
@@ -307,10 +306,11 @@ static void on_info(struct payload *p)
 
 	memcpy(&p->info, p->report_text.buf, sizeof(p->info));
 	str_drop(&p->report_text, sizeof(p->info));
-	if (!p->info.is_agent)
+	if (p->info.is_agent || p->restore_dir)
+		p->boot_timer = poll_timer_new(p->host.poller, p->info.boot_timeout_ms * MS,
+					       on_boot_timeout, p);
+	if (!p->info.is_agent || p->restore_dir)
 		return;
-	p->boot_timer =
-	    poll_timer_new(p->host.poller, p->info.boot_timeout_ms * MS, on_boot_timeout, p);
 	s = vm_session_new(p, NULL);
 	s->is_tty = p->host.is_tty;
 	s->has_stdin = p->host.has_stdin;
@@ -324,8 +324,11 @@ static void on_starter_failed(struct payload *p)
 {
 	struct starter_failure f;
 	OWN(mem) char *text = NULL;
-	size_t left = p->report_text.len;
+	size_t left;
 
+	if (p->info.what) /* what came before it */
+		str_drop(&p->report_text, p->info.saved.n_unread + p->info.saved.n_unsent);
+	left = p->report_text.len;
 	if (left < sizeof(f))
 		return;
 	memcpy(&f, p->report_text.buf, sizeof(f));
@@ -360,8 +363,24 @@ static void on_report(void *arg, short revents)
 		return;
 	}
 	str_add(&p->report_text, buf, (size_t)n);
-	if (has_info(p))
+	if (!p->info.what && has_info(p))
 		on_info(p);
+}
+
+static void on_qmp_ready(void *arg)
+{
+	struct payload *p = arg;
+	struct payload_io io = PAYLOAD_IO_NONE;
+
+	while (p->restore_dir && p->report_watch) /* ended with the starter's exec */
+		on_report(p, POLLIN);
+	if (p->state == VM_STARTING && p->restore_dir)
+		vm_restore(p);
+	if (p->state != VM_STARTING || p->info.is_agent || p->restore_dir)
+		return;
+	poll_watch_free(TAKE(p->console_watch));
+	io.in = io.out = TAKE_FD(p->console);
+	vm_started(p, &io);
 }
 
 static void read_tail(struct poll_watch *w, int fd, struct tail *t)
@@ -423,7 +442,8 @@ static struct err *fork_starter(struct payload *p, const struct channels *c)
 				   .agent = c->agent[1],
 				   .output = c->output[1],
 				   .report = c->report[1],
-				   .start = p->start_fd };
+				   .start = p->start_fd,
+				   .restore_dir = p->restore_dir };
 	sigset_t none;
 
 	p->start_fd = memfd_create("start", MFD_CLOEXEC);
@@ -484,6 +504,7 @@ static void vm_free(struct payload *p)
 	str_done(&p->failure);
 	free(p->id);
 	free(p->state_dir);
+	free(p->restore_dir);
 	free(p);
 }
 
@@ -497,6 +518,7 @@ static struct err *vm_start(const struct payload_host *host, struct payload **re
 	p->host = *host;
 	p->id = xstrdup(host->id);
 	p->state_dir = xstrdup(host->state_dir);
+	p->restore_dir = xstrdup(host->restore_dir);
 	p->pidfd = p->report = p->output = p->console = p->start_fd = -1;
 	p->output_tail = xnew(struct tail);
 	p->console_tail = xnew(struct tail);
@@ -549,22 +571,14 @@ static void on_kill_timeout(void *arg)
 	by_force(arg);
 }
 
-static void send_signal(struct payload *p, uint16_t session, int signum)
-{
-	uint8_t body[4];
-
-	agent_port_send(p->port, AGENT_SIGNAL, AGENT_IN, session, body,
-			agent_put_u32(body, (uint32_t)signum));
-}
-
 /* The guest gets the chance to bring its disk to rest; a frozen one has none. */
 static void kill_payload(struct payload *p)
 {
-	if (p->is_frozen || p->state != VM_RUNNING) {
+	if (p->is_frozen || p->is_still || p->checkpoint || p->state != VM_RUNNING) {
 		by_force(p);
 		return;
 	}
-	send_signal(p, 0, SIGKILL);
+	vm_send_signal(p, 0, SIGKILL);
 	if (!p->kill_timer)
 		p->kill_timer = poll_timer_new(p->host.poller, KILL_WAIT_NS, on_kill_timeout, p);
 }
@@ -583,7 +597,7 @@ static struct err *vm_signal(struct payload *p, const char *exec_id, int signum)
 	s = vm_session_find(p, exec_id);
 	if (!s)
 		return err_new(ERR_NOT_FOUND, "no such exec");
-	send_signal(p, s->id, signum);
+	vm_send_signal(p, s->id, signum);
 	return NULL;
 }
 
@@ -630,16 +644,6 @@ static struct err *vm_resize(struct payload *p, const char *exec_id, unsigned sh
 	return NULL;
 }
 
-/* The guest's clock stood still. */
-static void set_time(struct payload *p)
-{
-	uint8_t body[8];
-
-	if (p->info.is_agent)
-		agent_port_send(p->port, AGENT_TIME, AGENT_IN, 0, body,
-				agent_put_u64(body, (uint64_t)clock_wall_ns()));
-}
-
 static struct err *vm_freeze(struct payload *p, bool on)
 {
 	if (p->state != VM_RUNNING)
@@ -647,9 +651,11 @@ static struct err *vm_freeze(struct payload *p, bool on)
 	if (p->is_frozen == on)
 		return NULL;
 	p->is_frozen = on;
+	if (p->checkpoint || p->is_still)
+		return NULL; /* it stands still anyway, and stays so or goes on afterwards */
 	qmp_command(p->qmp, on ? "stop" : "cont", NULL, NULL);
-	if (!on)
-		set_time(p);
+	if (!on && p->info.is_agent) /* its clock stood still */
+		vm_send_time(p);
 	return NULL;
 }
 
@@ -689,19 +695,14 @@ static struct err *query_qmp(struct payload *p, const char *command,
 static struct err *vm_query(struct payload *p, const char *question,
 			    void (*answer)(void *arg, struct err *e, const char *text), void *arg)
 {
-	struct query *q;
-
 	if (!strncmp(question, "qmp:query-", 10) && !strpbrk(question + 4, "\"\\\n"))
 		return query_qmp(p, question + 4, answer, arg);
 	TRY(need_agent(p));
 	if (p->is_frozen)
 		return err_new(ERR_STATE, "the VM is paused");
-	q = xnew(struct query);
-	*q = (struct query) {
-		.next = p->queries, .id = vm_next_id(p), .answer = answer, .arg = arg
-	};
-	p->queries = q;
-	agent_port_send(p->port, AGENT_QUERY, AGENT_IN, q->id, question, strlen(question));
+	if (p->checkpoint || p->is_still)
+		return err_new(ERR_STATE, "the VM stands still for its snapshot");
+	(void)vm_ask(p, question, answer, arg);
 	return NULL;
 }
 
@@ -712,6 +713,8 @@ const struct payload_ops qemu_payload_ops = {
 	.signal = vm_signal,
 	.resize = vm_resize,
 	.freeze = vm_freeze,
+	.checkpoint = vm_checkpoint,
+	.resume = vm_resume,
 	.unslice = vm_unslice,
 	.query = vm_query,
 	.free = vm_free,
@@ -725,6 +728,8 @@ const struct payload_ops machine_payload_ops = {
 	.signal = machine_signal,
 	.resize = vm_resize,
 	.freeze = vm_freeze,
+	.checkpoint = vm_checkpoint,
+	.resume = vm_resume,
 	.unslice = vm_unslice,
 	.query = vm_query,
 	.free = vm_free,

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "sys/sock.h"
 #include "util/fd.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -25,6 +27,7 @@ struct qmp {
 	struct command *first, **last;
 	const struct qmp_ops *ops;
 	void *arg;
+	int version;
 	bool is_dropping; /* inside a line that is too long */
 	bool *freed;
 };
@@ -43,6 +46,23 @@ static void copy_string(const char *line, const char *key, char *to, size_t size
 	to[n] = '\0';
 }
 
+static int number_after(const char *line, const char *key)
+{
+	const char *at = strstr(line, key);
+
+	return at ? atoi(at + strlen(key)) : 0;
+}
+
+/* What a query says of something that failed is more than its status. */
+static void note_failure(const char *line, struct qmp_line *l)
+{
+	char why[sizeof(l->text) - 10];
+
+	copy_string(line, "\"error-desc\": \"", why, sizeof(why));
+	if (*why)
+		snprintf(l->text, sizeof(l->text), "failed: %s", why);
+}
+
 struct qmp_line qmp_parse(const char *line)
 {
 	static const struct {
@@ -55,7 +75,7 @@ struct qmp_line qmp_parse(const char *line)
 		{ "{\"error\":", QMP_ERROR, "\"desc\": \"" },
 		{ "{\"timestamp\":", QMP_EVENT, "\"event\": \"" },
 	};
-	struct qmp_line l = { QMP_OTHER, "" };
+	struct qmp_line l = { .type = QMP_OTHER };
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
 		if (strncmp(line, forms[i].start, strlen(forms[i].start)) != 0)
@@ -64,6 +84,11 @@ struct qmp_line qmp_parse(const char *line)
 		if (forms[i].text)
 			copy_string(line, forms[i].text, l.text, sizeof(l.text));
 	}
+	if (l.type == QMP_RETURN)
+		note_failure(line, &l);
+	if (l.type == QMP_GREETING)
+		l.version =
+		    1000 * number_after(line, "\"major\": ") + number_after(line, "\"minor\": ");
 	return l;
 }
 
@@ -76,10 +101,14 @@ static void flush(struct qmp *q)
 	poll_watch_set(q->watch, (short)(POLLIN | (q->out.len ? POLLOUT : 0)));
 }
 
-static void send_command(struct qmp *q, const char *name)
+static void expect(struct qmp *q, void (*done)(void *arg, struct err *e, const char *text),
+		   void *arg)
 {
-	str_addf(&q->out, "{\"execute\":\"%s\"}\n", name);
-	flush(q);
+	struct command *c = xnew(struct command);
+
+	*c = (struct command) { .done = done, .arg = arg };
+	*q->last = c;
+	q->last = &c->next;
 }
 
 static void answered(struct qmp *q, const struct qmp_line *l)
@@ -113,6 +142,8 @@ static void on_line(struct qmp *q, const char *line)
 {
 	struct qmp_line l = qmp_parse(line);
 
+	if (l.type == QMP_GREETING)
+		q->version = l.version;
 	if (l.type == QMP_GREETING)
 		qmp_command(q, "qmp_capabilities", on_capabilities, q);
 	else if (l.type == QMP_RETURN || l.type == QMP_ERROR)
@@ -201,10 +232,34 @@ void qmp_free(struct qmp *q)
 void qmp_command(struct qmp *q, const char *name,
 		 void (*done)(void *arg, struct err *e, const char *text), void *arg)
 {
-	struct command *c = xnew(struct command);
+	qmp_execute(q, name, NULL, done, arg);
+}
 
-	*c = (struct command) { .done = done, .arg = arg };
-	*q->last = c;
-	q->last = &c->next;
-	send_command(q, name);
+void qmp_execute(struct qmp *q, const char *name, const char *arguments,
+		 void (*done)(void *arg, struct err *e, const char *text), void *arg)
+{
+	expect(q, done, arg);
+	str_addf(&q->out, "{\"execute\":\"%s\"%s%s}\n", name, arguments ? ",\"arguments\":" : "",
+		 arguments ? arguments : "");
+	flush(q);
+}
+
+struct err *qmp_pass_fd(struct qmp *q, const char *name, int fd,
+			void (*done)(void *arg, struct err *e, const char *text), void *arg)
+{
+	char text[128];
+
+	flush(q);
+	if (q->out.len)
+		return err_new(ERR_UNAVAILABLE, "qemu takes no commands");
+	snprintf(text, sizeof(text), "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"%s\"}}\n",
+		 name);
+	TRY(sock_send_msg(q->fd, text, strlen(text), &fd, 1));
+	expect(q, done, arg);
+	return NULL;
+}
+
+int qmp_version(const struct qmp *q)
+{
+	return q->version;
 }

@@ -44,6 +44,14 @@ uint16_t vm_next_id(struct payload *p)
 	return p->last_id;
 }
 
+uint16_t vm_peek_id(struct payload *p)
+{
+	uint16_t before = p->last_id, next = vm_next_id(p);
+
+	p->last_id = before;
+	return next;
+}
+
 struct session *vm_session_new(struct payload *p, const char *exec_id)
 {
 	struct session *s = xnew(struct session);
@@ -123,7 +131,7 @@ static struct err *open_pipe(int ours, int *ret_ours, int *ret_theirs)
 	return NULL;
 }
 
-static struct err *open_streams(struct session *s, struct payload_io *io)
+struct err *vm_open_streams(struct session *s, struct payload_io *io)
 {
 	int ours = -1;
 
@@ -140,12 +148,42 @@ static struct err *open_streams(struct session *s, struct payload_io *io)
 	return NULL;
 }
 
+/* ---- frames to the guest ---- */
+
+void vm_send_signal(struct payload *p, uint16_t session, int signum)
+{
+	uint8_t body[4];
+
+	agent_port_send(p->port, AGENT_SIGNAL, AGENT_IN, session, body,
+			agent_put_u32(body, (uint32_t)signum));
+}
+
+void vm_send_time(struct payload *p)
+{
+	uint8_t body[8];
+
+	agent_port_send(p->port, AGENT_TIME, AGENT_IN, 0, body,
+			agent_put_u64(body, (uint64_t)clock_wall_ns()));
+}
+
+uint16_t vm_ask(struct payload *p, const char *question,
+		void (*answer)(void *arg, struct err *e, const char *text), void *arg)
+{
+	struct query *q = xnew(struct query);
+
+	*q = (struct query) {
+		.next = p->queries, .id = vm_next_id(p), .answer = answer, .arg = arg
+	};
+	p->queries = q;
+	agent_port_send(p->port, AGENT_QUERY, AGENT_IN, q->id, question, strlen(question));
+	return q->id;
+}
+
 /* ---- frames from the guest; whatever is wrong with one ends the connection ---- */
 
 static bool on_hello(struct payload *p, struct session *s, const struct agent_frame *f)
 {
 	struct agent_hello h;
-	uint8_t body[8];
 
 	if (!agent_get_hello(f, &h))
 		return false;
@@ -153,8 +191,7 @@ static bool on_hello(struct payload *p, struct session *s, const struct agent_fr
 		vm_fail(p, ERR_UNSUPPORTED, "hostel-guest speaks another version");
 		return true;
 	}
-	agent_port_send(p->port, AGENT_TIME, AGENT_IN, 0, body,
-			agent_put_u64(body, (uint64_t)clock_wall_ns()));
+	vm_send_time(p);
 	return true;
 }
 
@@ -167,7 +204,7 @@ static bool on_started(struct payload *p, struct session *s, const struct agent_
 	if (!s || s->is_started)
 		return false;
 	s->is_started = true;
-	e = open_streams(s, &io);
+	e = vm_open_streams(s, &io);
 	if (e) {
 		vm_fail(p, err_kind(e), err_text(e));
 		return true;
@@ -331,6 +368,13 @@ static bool on_bye(struct payload *p, struct session *s, const struct agent_fram
 	return true;
 }
 
+/* An exec's, or an answer, that another shim had asked for before the guest's state was saved. */
+static bool is_of_before(struct payload *p, const struct agent_frame *f)
+{
+	return f->session && f->session <= p->info.saved.last_id && !by_id(p, f->session) &&
+	       !query_has(p, f->session);
+}
+
 static void on_frame(void *arg, const struct agent_frame *f)
 {
 	static bool (*const handlers[AGENT_TYPES])(struct payload *, struct session *,
@@ -344,6 +388,8 @@ static void on_frame(void *arg, const struct agent_frame *f)
 	struct payload *p = arg;
 
 	if (p->state != VM_STARTING && p->state != VM_RUNNING)
+		return;
+	if (is_of_before(p, f))
 		return;
 	if (!handlers[f->type] || !handlers[f->type](p, by_id(p, f->session), f))
 		agent_port_reject(p->port, agent_type_name(f->type));
@@ -365,7 +411,10 @@ void vm_open_port(struct payload *p, int fd)
 	static const struct agent_port_ops ops = { .frame = on_frame, .broken = on_broken };
 
 	p->port = agent_port_new(p->host.poller, fd, &ops, p);
-	agent_port_hello(p->port);
+	if (p->restore_dir)
+		agent_port_hold(p->port, true);
+	else
+		agent_port_hello(p->port);
 }
 
 struct err *vm_send_text(struct payload *p, uint16_t session, int fd)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -23,6 +24,8 @@
 #include "qemu/argv.h"
 #include "qemu/disk.h"
 #include "qemu/plan.h"
+#include "qemu/preload.h"
+#include "qemu/saved.h"
 #include "sys/cgroup.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -31,6 +34,7 @@
 #define KILL_TIMEOUT_MS   800
 #define REMOVE_TIMEOUT_MS 200
 #define BPF_MAX           (64 * 1024)
+#define SEED_BYTES        64
 
 static struct err *load_plan(const char *state_dir, json_t **ret)
 {
@@ -77,7 +81,24 @@ static struct err *add_seccomp(const json_t *guest, json_t *doc)
 	return NULL;
 }
 
-static struct err *write_start(const json_t *plan, int fd)
+/* What makes a copy another one than what it was copied from, and both other than before. */
+static struct err *add_renewal(const struct saved_state *saved, json_t *doc)
+{
+	uint8_t seed[SEED_BYTES];
+	OWN(str) struct str hex = { 0 };
+
+	if (!saved->is_restored)
+		return NULL;
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+		return err_sys(errno, "random numbers");
+	for (size_t i = 0; i < sizeof(seed); i++)
+		str_addf(&hex, "%02x", seed[i]);
+	jx_set_str(doc, "seed", hex.buf);
+	json_object_set_new(doc, "new", json_boolean(saved->is_new));
+	return NULL;
+}
+
+static struct err *write_start(const json_t *plan, const struct saved_state *saved, int fd)
 {
 	json_t *guest = json_object_get(plan, "guest");
 	const json_t *rootfs = json_object_get(host_of(plan), "rootfs");
@@ -91,7 +112,9 @@ static struct err *write_start(const json_t *plan, int fd)
 	json_object_set_new(doc, "readonly", json_boolean(jx_bool(rootfs, "readonly", false)));
 	jx_set_str(doc, "name", jx_str(plan, "name", NULL));
 	json_object_set_new(doc, "alone", json_boolean(jx_bool(guest, "alone", false)));
-	TRY(add_seccomp(guest, doc));
+	if (!saved->is_restored)
+		TRY(add_seccomp(guest, doc));
+	TRY(add_renewal(saved, doc));
 	text = jx_text(doc);
 	return fd_write_all(fd, text, strlen(text));
 }
@@ -210,43 +233,127 @@ static struct err *settle(void)
 	return NULL;
 }
 
-static void note_cgroup(const json_t *plan, struct starter_info *info)
+static void note(const char *text, char to[STARTER_CGROUP_MAX])
 {
-	const char *path = jx_str(host_of(plan), "cgroup", "");
+	snprintf(to, STARTER_CGROUP_MAX, "%s", text);
+}
 
-	if (strlen(path) < sizeof(info->cgroup))
-		memcpy(info->cgroup, path, strlen(path));
+/* A disk that the instance writes and that is not its own. */
+static const char *in_place(const json_t *plan, const char *state_dir)
+{
+	const json_t *disks = json_object_get(json_object_get(host_of(plan), "vm"), "disks");
+	json_t *d;
+	size_t i;
+
+	json_array_foreach(disks, i, d)
+	{
+		const char *path = jx_str(d, "path", "");
+
+		if (!jx_bool(d, "readonly", false) &&
+		    strncmp(path, state_dir, strlen(state_dir)) != 0)
+			return path;
+	}
+	return "";
+}
+
+/* ---- what is brought back ---- */
+
+struct restored {
+	struct saved_state st;
+	struct str unread, unsent;
+};
+
+static void own_restored_release(struct restored *r)
+{
+	str_done(&r->unread);
+	str_done(&r->unsent);
+}
+
+static struct err *load_restored(const struct starter *s, json_t *plan, struct restored *ret)
+{
+	if (!s->restore_dir)
+		return NULL;
+	TRY(saved_load(s->restore_dir, plan, &ret->st, &ret->unread, &ret->unsent));
+	json_object_set_new(json_object_get(json_object_get(plan, "host"), "vm"), "restored",
+			    json_true());
+	return NULL;
+}
+
+static struct err *make_preload(int *ret_fd)
+{
+	*ret_fd = memfd_create("preload", MFD_CLOEXEC);
+	if (*ret_fd < 0)
+		return err_sys(errno, "memfd");
+	return fd_write_all(*ret_fd, qemu_preload, qemu_preload_len);
+}
+
+/* Memory that is too short would kill QEMU when it touches the end. */
+static struct err *open_restored(const struct starter *s, const json_t *plan, size_t n, int *fds)
+{
+	OWN(mem) char *memory = NULL;
+	OWN(mem) char *stream = NULL;
+	int64_t bytes = jx_int(json_object_get(host_of(plan), "vm"), "memory_bytes", 0);
+	struct stat st;
+
+	if (!s->restore_dir)
+		return NULL;
+	memory = xasprintf("%s/" SAVED_MEMORY, s->restore_dir);
+	stream = xasprintf("%s/" SAVED_STREAM, s->restore_dir);
+	TRY(open_file(&(struct qemu_file) { .path = memory }, &fds[QEMU_FD_RAM(n)]));
+	TRY(open_file(&(struct qemu_file) { .path = stream }, &fds[QEMU_FD_STATE(n)]));
+	if (fstat(fds[QEMU_FD_RAM(n)], &st) < 0 || st.st_size != bytes)
+		return err_new(ERR_CORRUPT, "%s: it is damaged: not the guest's memory", memory);
+	return make_preload(&fds[QEMU_FD_LIB(n)]);
+}
+
+static struct err *report_info(const struct starter_info *info, const struct restored *r, int fd)
+{
+	TRY(fd_write_all(fd, info, sizeof(*info)));
+	TRY(fd_write_all(fd, r->unread.buf, r->unread.len));
+	return fd_write_all(fd, r->unsent.buf, r->unsent.len);
 }
 
 static struct err *run(const struct starter *s, int *report)
 {
-	char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *const envp[] = { path, NULL };
+	char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", preload[48];
+	char *const envp[] = { path, s->restore_dir ? preload : NULL, NULL };
 	OWN(json) json_t *plan = NULL;
+	OWN(restored) struct restored restored = { 0 };
 	const json_t *vm;
 	struct strv argv = { 0 };
-	int fds[QEMU_FD_FILES + QEMU_FILES_MAX];
+	int fds[QEMU_FDS_MAX];
 	struct starter_info info;
+	struct qemu_file files[QEMU_FILES_MAX];
 	const struct qemu_facts facts = qemu_facts_of_host(s->state_dir);
 	size_t n = 0;
 
 	TRY(load_plan(s->state_dir, &plan));
 	TRY(qemu_plan_complete(plan, &facts));
+	TRY(load_restored(s, plan, &restored));
+	TRY(qemu_files(plan, files, &n));
 	vm = json_object_get(host_of(plan), "vm");
+	restored.st.state_fd = QEMU_FD_STATE(n);
 	info = (struct starter_info) {
 		.what = STARTER_INFO,
 		.is_agent = jx_bool(vm, "agent", false),
 		.is_idle = !has_image(plan),
 		.boot_timeout_ms = jx_int(vm, "boot_timeout_ms", 60000),
+		.has_tap = qemu_wants_tap(plan),
+		.saved = restored.st,
 	};
-	note_cgroup(plan, &info);
-	TRY(write_start(plan, s->start));
-	TRY(fd_write_all(*report, &info, sizeof(info)));
+	if (strlen(jx_str(host_of(plan), "cgroup", "")) < sizeof(info.cgroup))
+		note(jx_str(host_of(plan), "cgroup", ""), info.cgroup);
+	note(in_place(plan, s->state_dir), info.in_place);
+	TRY(write_start(plan, &restored.st, s->start));
+	TRY(report_info(&info, &restored, *report));
 	TRY(qemu_disks_make(plan));
 	TRY_MSG(make_cgroup(plan), "cgroup");
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = -1;
 	TRY_MSG(open_tap(plan, &fds[QEMU_FD_TAP]), "tap");
 	TRY(open_files(plan, fds + QEMU_FD_FILES, &n));
+	TRY(open_restored(s, plan, n, fds));
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=/proc/self/fd/%d", QEMU_FD_LIB(n));
 	fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	fds[1] = s->output;
 	fds[2] = s->output;
@@ -254,7 +361,7 @@ static struct err *run(const struct starter *s, int *report)
 	fds[QEMU_FD_CONSOLE] = s->console;
 	fds[QEMU_FD_AGENT] = s->agent;
 	TRY(qemu_argv(plan, &argv));
-	TRY(place(fds, QEMU_FD_FILES + n, report));
+	TRY(place(fds, QEMU_FD_LIB(n) + 1, report));
 	TRY(drop_privileges(s->id, !strcmp(jx_str(vm, "accel", "tcg"), "kvm")));
 	TRY(settle());
 	execve(argv.v[0], argv.v, envp);

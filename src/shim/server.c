@@ -44,6 +44,7 @@ struct news {
 struct query {
 	struct server *server;
 	uint32_t seq, link_number;
+	int folder; /* of a checkpoint, until it is written; -1 */
 };
 
 struct server {
@@ -532,7 +533,9 @@ static struct err *do_query(struct server *s, const struct shim_msg *m, int *fds
 	TRY(need_payload(s));
 	if (!s->ops->query)
 		return err_new(ERR_UNSUPPORTED, "a %s answers no questions", s->ops->name);
-	*q = (struct query) { .server = s, .seq = m->seq, .link_number = s->link_number };
+	*q = (struct query) {
+		.server = s, .seq = m->seq, .link_number = s->link_number, .folder = -1
+	};
 	TRY(s->ops->query(s->payload, question, on_answer, q));
 	q = NULL; /* on_answer() frees it */
 	return NULL;
@@ -547,6 +550,7 @@ static void on_checkpoint(void *arg, struct err *e, const char *text)
 	s->is_still = !e;
 	if (q->link_number != s->link_number || !link_is_open(s->link))
 		err_free(end_still(s)); /* who asked for it has gone */
+	own_fd_release(&q->folder);
 	on_answer(q, e, text);
 }
 
@@ -562,9 +566,12 @@ static struct err *do_checkpoint(struct server *s, const struct shim_msg *m, int
 		return err_new(ERR_INVALID, "no folder was passed");
 	if (s->is_checkpointing || s->is_still)
 		return err_new(ERR_STATE, "its state is being written already");
-	*q = (struct query) { .server = s, .seq = m->seq, .link_number = s->link_number };
+	*q = (struct query) {
+		.server = s, .seq = m->seq, .link_number = s->link_number, .folder = -1
+	};
 	TRY(s->ops->checkpoint(s->payload, fds[0], on_checkpoint, q));
 	s->is_checkpointing = true;
+	q->folder = TAKE_FD(fds[0]);
 	q = NULL; /* on_checkpoint() frees it */
 	return NULL;
 }
