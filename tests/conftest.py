@@ -18,7 +18,7 @@ SHARED = pathlib.Path(os.environ.get('HOSTEL_SHARED', ROOT.parent / 'shared'))
 sys.path.insert(0, str(ROOT / 'tests'))
 
 PROGRAMS = {'hosteld': 'daemon', 'hostel-image': 'image', 'hostel-shim': 'shim', 'hostel-guest': 'guest',
-            'hostel': 'cli', 'hostel-oci': 'oci'}
+            'hostel': 'cli', 'hostel-oci': 'oci', 'hostel-migrate': 'migrate'}
 
 
 def pytest_configure(config):

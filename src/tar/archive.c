@@ -51,6 +51,19 @@ bool tar_keeps_xattr(const char *name)
 	return !strncmp(name, "user.", 5) || streq(name, "security.capability");
 }
 
+/* Redirects, metacopies and origins name files of lower layers, which are the same on another
+ * host; handles in origin are not, and overlayfs does without. */
+bool tar_is_overlay_xattr(const char *name)
+{
+	static const char *const names[] = { "trusted.overlay.opaque", "trusted.overlay.redirect",
+					     "trusted.overlay.metacopy" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
 /* ---- writers ---- */
 
 void tar_writer_free(struct tar_writer *w)

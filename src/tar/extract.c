@@ -183,7 +183,7 @@ static struct err *set_xattrs(struct extractor *t, const struct place *p, int fd
 	size_t n;
 
 	while (tar_reader_xattr(t->reader, &name, &value, &n)) {
-		if (!is_kept_xattr(name))
+		if (!is_kept_xattr(name) && !(t->x->is_upper && tar_is_overlay_xattr(name)))
 			continue;
 		if (fsetxattr(fd, name, value, n, 0) < 0 && errno != EOPNOTSUPP)
 			return err_sys(errno, "%s: attribute %s", p->path, name);
@@ -341,7 +341,9 @@ static struct err *put_device(struct extractor *t, const struct place *p)
 	static const mode_t kinds[] = { [TAR_CHAR] = S_IFCHR, [TAR_FIFO] = S_IFIFO };
 	bool unused[2];
 
-	if (p->e->type != TAR_FIFO &&
+	bool is_hole = t->x->is_upper && p->e->type == TAR_CHAR && !p->e->rdev;
+
+	if (p->e->type != TAR_FIFO && !is_hole &&
 	    (t->x->devices == TAR_DEVICES_NONE || !is_safe_device(p->e))) {
 		t->stats.skipped++;
 		return NULL;

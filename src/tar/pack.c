@@ -86,13 +86,16 @@ static void own_beside_release(struct beside *b)
 	free(b->ranges);
 }
 
+static bool is_wanted(const struct tar_writer *w, const char *name)
+{
+	return tar_keeps_xattr(name) || (w->is_upper && tar_is_overlay_xattr(name));
+}
+
 static void add_xattr(struct beside *b, int fd, const char *name)
 {
 	char value[4096];
 	ssize_t n;
 
-	if (!tar_keeps_xattr(name))
-		return;
 	n = fgetxattr(fd, name, value, sizeof(value));
 	if (n < 0)
 		return;
@@ -103,14 +106,15 @@ static void add_xattr(struct beside *b, int fd, const char *name)
 				 .len = (size_t)n };
 }
 
-static void read_xattrs(struct beside *b, int fd)
+static void read_xattrs(const struct tar_writer *w, struct beside *b, int fd)
 {
 	ssize_t n;
 
 	b->names = xcalloc(XATTR_MAX, 1);
 	n = flistxattr(fd, b->names, XATTR_MAX);
 	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(b->names + at) + 1)
-		add_xattr(b, fd, b->names + at);
+		if (is_wanted(w, b->names + at))
+			add_xattr(b, fd, b->names + at);
 }
 
 static void add_range(struct beside *b, int64_t offset, int64_t len)
@@ -191,7 +195,7 @@ static struct err *pack_file(struct tar_writer *w, struct item *it)
 	e = entry_of(it);
 	if (e.type != TAR_FILE) /* replaced under our hands */
 		return NULL;
-	read_xattrs(&b, fd);
+	read_xattrs(w, &b, fd);
 	read_ranges(&b, fd, &it->st);
 	TRY(put(w, &e, &b));
 	remember_link(w, it);
@@ -239,7 +243,7 @@ static struct err *pack_dir(struct tar_writer *w, const struct item *it)
 		struct tar_entry e = entry_of(it);
 
 		e.name = name;
-		read_xattrs(&b, fd);
+		read_xattrs(w, &b, fd);
 		TRY(put(w, &e, &b));
 	}
 	return pack_children(w, TAKE_FD(fd), it->name);
@@ -291,4 +295,10 @@ struct err *tar_pack(struct tar_writer *w, int dir_fd, const char *base, const c
 	if (fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(errno, "%s", base);
 	return pack_item(w, dir_fd, base, name);
+}
+
+struct err *tar_pack_upper(struct tar_writer *w, int dir_fd, const char *base, const char *name)
+{
+	w->is_upper = true;
+	return tar_pack(w, dir_fd, base, name);
 }

@@ -139,6 +139,7 @@ struct tar_extract {
 	bool whiteouts;   /* OCI whiteouts become overlayfs ones */
 	bool keep_kind;   /* refuse to replace a folder by something else, and the reverse */
 	bool same_owner;  /* take uid and gid from the archive */
+	bool is_upper;    /* the tree is an overlay's upper folder: what tar_pack_upper() says */
 	enum tar_devices devices;
 };
 
@@ -193,7 +194,8 @@ struct tar_link {
 /* First member of each kind of writer; the rest of it is the packer's. */
 struct tar_writer {
 	const struct tar_writer_ops *ops;
-	int64_t at; /* of the data of the entry */
+	int64_t at;    /* of the data of the entry */
+	bool is_upper; /* tar_pack_upper() */
 	struct tar_link *links;
 	size_t n_links;
 };
@@ -236,6 +238,14 @@ struct err *tar_writer_finish(struct tar_writer *w) MUST_USE;
 struct err *tar_pack(struct tar_writer *w, int dir_fd, const char *base, const char *name) MUST_USE;
 
 /**
+ * tar_pack_upper() - tar_pack() of an overlay's upper folder, for one of our own extractors
+ * Its whiteouts and overlayfs' attributes come along as they are; both ends say that they are
+ * wanted (is_upper), since nobody else should get at them.
+ */
+struct err *tar_pack_upper(struct tar_writer *w, int dir_fd, const char *base,
+			   const char *name) MUST_USE;
+
+/**
  * tar_relay() - every entry of a reader to a writer, which is not finished
  * @check: called before each entry; its error ends the relay; may be NULL
  * Kinds that no file system here can hold are left out.
@@ -246,5 +256,8 @@ struct err *tar_relay(struct tar_reader *r, struct tar_writer *w,
 
 /** tar_keeps_xattr() - is it an attribute that is carried: user.*, security.capability? */
 bool tar_keeps_xattr(const char *name);
+
+/** tar_is_overlay_xattr() - is it one by which overlayfs says what hides and what is hidden? */
+bool tar_is_overlay_xattr(const char *name);
 
 #endif

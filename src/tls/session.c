@@ -5,6 +5,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tls/identity.h"
@@ -212,6 +213,7 @@ static void linger(struct tls_session *s)
 {
 	char buf[512];
 
+	shutdown(s->fd, SHUT_WR);
 	s->limit_ns = clock_boot_ns() + LINGER_NS;
 	while (is_in_time(s) && read(s->fd, buf, sizeof(buf)) > 0)
 		;

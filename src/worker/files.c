@@ -16,7 +16,7 @@
 #include "util/fd.h"
 #include "util/mem.h"
 #include "worker/data.h"
-#include "worker/jail.h"
+#include "sys/jail.h"
 #include "worker/remote.h"
 #include "worker/view.h"
 

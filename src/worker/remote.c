@@ -6,7 +6,7 @@
 #include "files/ask.h"
 #include "util/fd.h"
 #include "worker/data.h"
-#include "worker/jail.h"
+#include "sys/jail.h"
 
 #define AGENT_FD 4
 

@@ -22,7 +22,7 @@
 #include "tar/tar.h"
 #include "util/fd.h"
 #include "util/mem.h"
-#include "worker/jail.h"
+#include "sys/jail.h"
 #include "worker/job.h"
 #include "worker/view.h"
 

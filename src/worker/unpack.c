@@ -19,7 +19,7 @@
 #include "unz/unz.h"
 #include "util/fd.h"
 #include "util/mem.h"
-#include "worker/jail.h"
+#include "sys/jail.h"
 
 #define RESULT_MAX    4096
 #define PROGRESS_MS   100

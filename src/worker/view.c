@@ -17,7 +17,7 @@
 #include "sys/tree.h"
 #include "util/fd.h"
 #include "util/mem.h"
-#include "worker/jail.h"
+#include "sys/jail.h"
 #include "worker/loopdev.h"
 
 #define LAYERS_MAX 500

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* For sanitizer builds, whose runtime makes calls of its own, and for other architectures. */
-#include "worker/filter.h"
+#include "sys/filter.h"
 
 struct err *filter_enter(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WORKER_FILTER_H
-#define WORKER_FILTER_H
+#ifndef SYS_FILTER_H
+#define SYS_FILTER_H
 
 #include "util/err.h"
 

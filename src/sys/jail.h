@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WORKER_JAIL_H
-#define WORKER_JAIL_H
+#ifndef SYS_JAIL_H
+#define SYS_JAIL_H
 
 #include "util/err.h"
 
 /**
- * jail_enter() - make @dir the root of this process, for good
+ * jail_enter() - make @dir, with what is mounted below it, the root of this process, for good
  * In mount, network, IPC and UTS namespaces of its own; left are the capabilities to write
  * files of any owner, device nodes and overlayfs attributes, and no new privileges.
  * Context: a child made for this; open descriptors stay open.

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "worker/filter.h"
+#include "sys/filter.h"
 
 #define X32_BIT 0x40000000u
 #define ROOM    512
@@ -29,9 +29,11 @@ static const unsigned allowed[] = {
 	SYS_fcntl,
 	SYS_ioctl,
 	SYS_poll,
+	SYS_shutdown,
 	SYS_ftruncate,
 	SYS_fallocate,
 	SYS_fadvise64,
+	SYS_syncfs,
 	/* names */
 	SYS_openat,
 	SYS_openat2,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/jail.h"
+#include "sys/jail.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "sys/caps.h"
-#include "worker/filter.h"
+#include "sys/filter.h"
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 
@@ -30,7 +30,7 @@ struct err *jail_private_mounts(void)
 
 static struct err *change_root(const char *dir)
 {
-	if (mount(dir, dir, NULL, MS_BIND, NULL) < 0 || chdir(dir) < 0)
+	if (mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(dir) < 0)
 		return err_sys(errno, "bind %s", dir);
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(errno, "pivot_root %s", dir);
