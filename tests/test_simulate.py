@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hostel simulate: a trace through the scheduler, with numbers known from elsewhere."""
-import csv, gzip, io, json, math, os, shutil, subprocess, xml.etree.ElementTree as ET
+import csv, gzip, io, json, math, os, shutil, subprocess, sys, xml.etree.ElementTree as ET
 
 import pytest
 
@@ -167,44 +167,31 @@ def test_what_time_slicing_does_not_go_with_is_refused():
 
 # ---- queueing theory ----
 
-QUEUES = {
-    # load, arguments, quantity, what theory says
-    'M/M/1 FCFS': ('rate=0.8', ['--nodes', 1, '--policy', 'fcfs'], 'wait_s', 4),
-    'M/M/1 SJF': ('rate=0.8', ['--nodes', 1, '--policy', 'sjf'], 'wait_s', 1.882),
-    'M/M/1 SRPT': ('rate=0.8', ['--nodes', 1, '--schedule', 'srtf'], 'turnaround_s', 2.353),
-    'M/M/1 RR': ('rate=0.8', ['--nodes', 1, '--schedule', 'rr', '--quantum', '200ms'], 'turnaround_s', 5),
-    'M/M/1 PS': ('rate=0.8', ['--nodes', 1, '--schedule', 'fair'], 'turnaround_s', 5),
-    'M/M/1 priorities, high': ('rate=0.8,classes=2', ['--nodes', 1, '--policy', 'priority'], 1, 4 / 3),
-    'M/M/1 priorities, low': ('rate=0.8,classes=2', ['--nodes', 1, '--policy', 'priority'], 0, 20 / 3),
-    'M/M/1 preemptive, high': ('rate=0.8,classes=2', ['--nodes', 1, '--schedule', 'priority'], 1, 2 / 3),
-    'M/M/8 FCFS': ('rate=7.2', ['--nodes', 8, '--policy', 'fcfs'], 'wait_s', 0.877),
-}
+sys.path.insert(0, str(ROOT / 'bench'))
+import theory  # noqa: E402
 
 
-def mean_of_seeds(name, jobs, seeds):
-    load, args, what, want = QUEUES[name]
-    docs = [results(f'poisson:{load},jobs={jobs}', '--seed', s, *args, timeout=600)[0] for s in seeds]
-    got = [d[what]['mean'] if isinstance(what, str) else d['priorities'][what]['wait_s'] for d in docs]
-    mean = sum(got) / len(got)
-    error = (sum((x - mean) ** 2 for x in got) / (len(got) - 1) / len(got)) ** 0.5
-    print(f'{name}: seeds {list(seeds)} x {jobs} jobs: {mean:.4f} ± {error:.4f}, theory {want}')
-    return mean, error, want
+def means(name, jobs, seeds):
+    for what, got, mean, error, want in theory.means(need('hostel'), name, jobs, seeds):
+        print(f'{name}, {theory.words(what)}: seeds {list(seeds)} x {jobs} jobs: {[round(x, 3) for x in got]} '
+              f'mean {mean:.4f} ± {error:.4f}, theory {want}')
+        yield mean, error, want
 
 
-@pytest.mark.parametrize('name', QUEUES)
+@pytest.mark.parametrize('name', theory.QUEUES)
 def test_queueing_theory(name):
     """20 seeds of 20,000 jobs: the mean lies within 4 standard errors of what theory says, which at this length
     are 3 to 15 %, and 1 % more, since each begins empty; the slow form has the 2 %."""
-    mean, error, want = mean_of_seeds(name, 20000, range(1, 21))
-    assert abs(mean - want) < 4 * error + 0.01 * want
-    assert error < 0.04 * want
+    for mean, error, want in means(name, 20000, range(1, 21)):
+        assert abs(mean - want) < 4 * error + 0.01 * want
+        assert error < 0.04 * want
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', QUEUES)
+@pytest.mark.parametrize('name', theory.QUEUES)
 def test_queueing_theory_within_two_percent(name):
-    mean, _, want = mean_of_seeds(name, 2000000, range(1, 21))
-    assert abs(mean / want - 1) < 0.02
+    for mean, _, want in means(name, 2000000, range(1, 21)):
+        assert abs(mean / want - 1) < 0.02
 
 
 # ---- semantics ----

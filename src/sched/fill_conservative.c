@@ -15,8 +15,8 @@
  * Guarantee: with planned times that hold, and an order in which later ones stand behind (fcfs),
  * nobody starts later than the first slot he got.
  *
- * Planning stops where nobody further back fits into what is free now; so a pass costs
- * jobs planned * steps, in the worst case the square of the queue.
+ * Planning stops where nobody further back could start now beside what is planned so far; so a
+ * pass costs jobs planned * steps, in the worst case the square of the queue.
  * Source: A. Mu'alem, D. Feitelson, TPDS 12(6), 2001.
  */
 
@@ -79,11 +79,11 @@ static int64_t slot_of(const struct plan *p, const struct alloc_entry *e, uint32
 	return best;
 }
 
-/* Does @e fit into what is free now, reservations left aside? */
+/* Could @e start now beside all that is planned so far?  What is planned later only takes away. */
 static bool fits_now(const struct plan *p, const struct alloc_entry *e)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (profile_earliest(&p->nodes[i], e->v, 1) == p->a->now_ns)
+		if (profile_fits_first(&p->nodes[i], e->v, e->planned_ns))
 			return true;
 	return false;
 }
@@ -115,7 +115,7 @@ static void rest(struct alloc *a, uint32_t head)
 
 	plan_start(&p, a);
 	queue = pass_queue(a, &n);
-	/* All up to the next one that fits now have to be planned, if there is one. */
+	/* All up to the next one that could start now have to be planned, if there is one. */
 	for (size_t i = 0; i < n; i++) {
 		for (next = next > i ? next : i; next < n && !fits_now(&p, entry(a, queue[next]));)
 			next++;

@@ -76,6 +76,16 @@ int64_t profile_earliest(const struct profile *p, const int64_t *demand, int64_t
 	return from < p->n ? p->times[from] : INT64_MAX;
 }
 
+bool profile_fits_first(const struct profile *p, const int64_t *demand, int64_t ns)
+{
+	int64_t end = add(p->times[0], ns);
+
+	for (size_t i = 0; i < p->n && (!i || p->times[i] < end); i++)
+		if (!fits(p, i, demand))
+			return false;
+	return true;
+}
+
 /* A step begins at @when. Return: its number, or n when it is never. */
 static size_t cut(struct profile *p, int64_t when)
 {

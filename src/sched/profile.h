@@ -33,6 +33,9 @@ void profile_gain(struct profile *p, int64_t when_ns, const int64_t *demand);
  */
 int64_t profile_earliest(const struct profile *p, const int64_t *demand, int64_t ns);
 
+/** profile_fits_first() - does @demand fit from the first step on for @ns? */
+bool profile_fits_first(const struct profile *p, const int64_t *demand, int64_t ns);
+
 /** profile_reserve() - @demand is taken from @from_ns for @ns */
 void profile_reserve(struct profile *p, int64_t from_ns, int64_t ns, const int64_t *demand);
 
