@@ -57,3 +57,22 @@ def problems(method, path, status, document):
     schema = {**as_json_schema(copy.deepcopy(response['schema'])), 'definitions': definitions()}
     return [f'{"/".join(map(str, e.absolute_path))}: {e.message[:300]}'
             for e in jsonschema.Draft4Validator(schema).iter_errors(document)]
+
+
+# ---- hostel's own (/hostel/v1/openapi.json, OpenAPI 3.0) ----
+
+def as_schema(x):
+    """nullable becomes a type; a text in the place of a schema names one."""
+    if isinstance(x, str):
+        return {'$ref': f'#/components/schemas/{x}'}
+    if isinstance(x, list):
+        return [as_schema(y) if isinstance(y, dict) else y for y in x]
+    out = {k: as_schema(v) if isinstance(v, (dict, list)) or k == 'items' else v for k, v in x.items()}
+    return {'anyOf': [out, {'type': 'null'}]} if out.pop('nullable', False) is True else out
+
+
+def described(d, document, schema):
+    """The document, which must be as the daemon's own description says."""
+    components = d.api('GET', '/hostel/v1/openapi.json').json['components']
+    jsonschema.Draft7Validator({'components': as_schema(components), **as_schema(schema)}).validate(document)
+    return document

@@ -4,6 +4,7 @@ import csv, json, os, re, shutil, threading
 
 import pytest
 
+from apispec import described
 from conftest import run, waiter
 
 
@@ -336,18 +337,6 @@ def test_a_bad_quota_is_one_clear_line(full):
 HOUR = 3600 * 10**9
 
 
-def described(d, path, name):
-    """The answer, an array of what the openapi file calls `name`."""
-    import jsonschema
-    components = d.api('GET', '/hostel/v1/openapi.json').json['components']
-    text = json.dumps({'components': components, 'type': 'array', 'items': {'$ref': f'#/components/schemas/{name}'}})
-    text = re.sub(r'"type": "(\w+)"(, "format": "int64")?, "nullable": true', r'"type": ["\1", "null"]', text)
-    text = re.sub(r'"nullable": true, "allOf": \[(.*?)\]', r'"anyOf": [\1, {"type": "null"}]', text)
-    answer = d.api('GET', path).json
-    jsonschema.Draft7Validator(json.loads(text)).validate(answer)
-    return answer
-
-
 def test_an_expected_start_is_known_where_the_ends_before_it_are(new_hosteld, busybox_tar):
     d = new_hosteld(*SMALL)
     d.ok('load', '-q', '-i', busybox_tar)
@@ -356,7 +345,7 @@ def test_an_expected_start_is_known_where_the_ends_before_it_are(new_hosteld, bu
         d.ok('run', '-d', '--name', name, '-m', '150m', *expect, 'busybox', 'sleep', '600')
 
     def starts():
-        return {q['name']: q['expected_start_ns'] for q in described(d, '/hostel/v1/queue', 'Waiting')}
+        return {q['name']: q['expected_start_ns'] for q in described(d, d.api('GET', '/hostel/v1/queue').json, {'type': 'array', 'items': 'Waiting'})}
 
     def right(seen):
         """The holder ends 2 h after its admission, the first one 1 h later; when the second ends nobody can know."""

@@ -75,6 +75,9 @@ struct err *call_int(const struct call *c, const char *key, int64_t fallback,
 /** call_instance() - the instance named by {id} */
 struct err *call_instance(const struct call *c, struct instance **ret) MUST_USE;
 
+/** call_owner() - the spec's owner: who asks, or whom root names by a label; ERR_DENIED */
+struct err *call_owner(const struct call *c, struct spec *s) MUST_USE;
+
 /** call_paths() - where things are, for documents */
 struct docker_paths call_paths(const struct call *c);
 
@@ -174,6 +177,8 @@ handler net_list, net_inspect, net_create, net_remove, net_prune, net_connect, n
 handler hst_openapi, hst_vm_list, hst_vm_create, hst_list, hst_inspect, hst_start, hst_wait,
     hst_queue, hst_resources, hst_policy, hst_policy_set, hst_accounting, hst_config, hst_info,
     hst_kernels, hst_kernel_add, hst_kernel_remove;
+/* fit.c */
+handler hst_fit;
 /* queue.c */
 handler que_hold, que_release, que_cancel, que_move, que_drain, que_drain_set, que_quotas,
     que_quota_set, que_quota_remove;

@@ -248,7 +248,7 @@ static struct err *check_bind_sources(const struct spec *s)
 	return NULL;
 }
 
-static struct err *set_owner(struct call *c, struct spec *s)
+struct err *call_owner(const struct call *c, struct spec *s)
 {
 	int64_t peer = http_peer_uid(c->r);
 
@@ -281,7 +281,7 @@ struct err *ctr_create(struct call *c)
 			       "config cannot be empty in order to create a container");
 	TRY(check_platform(c));
 	TRY(docker_spec_read(call_query(c, "name"), c->body, &s));
-	TRY(set_owner(c, s));
+	TRY(call_owner(c, s));
 	if (!s->image || !*s->image)
 		return err_new(ERR_INVALID, "no image specified");
 	TRY(spec_check(s));

@@ -953,6 +953,17 @@ json_t *engine_drain_state(struct engine *e)
 			 0);
 }
 
+json_t *engine_fit(struct engine *e, const struct engine_candidate *list, size_t n, bool is_empty)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s?}", "name", list[i].name,
+						     "verdict", list[i].spec ? "admitted" : "never",
+						     "reason", list[i].problem));
+	return json_pack("{s:o, s:b}", "instances", all, "empty", is_empty);
+}
+
 struct err *engine_quota_set(struct engine *e, int64_t uid, const json_t *limits,
 			     struct engine_done done)
 {

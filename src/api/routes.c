@@ -84,6 +84,7 @@ const struct route api_routes[] = {
 	{ "POST", "/hostel/v1/queue/{id}/release", NO_BODY, que_release },
 	{ "POST", "/hostel/v1/queue/{id}/cancel", NO_BODY, que_cancel },
 	{ "POST", "/hostel/v1/queue/{id}/move", JSON_BODY, que_move },
+	{ "POST", "/hostel/v1/fit", JSON_BODY, hst_fit },
 	{ "GET", "/hostel/v1/drain", NO_BODY, que_drain },
 	{ "POST", "/hostel/v1/drain", JSON_BODY, que_drain_set },
 	{ "GET", "/hostel/v1/quotas", NO_BODY, que_quotas },

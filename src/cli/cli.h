@@ -89,6 +89,7 @@ extern const struct opt_table simulate_options;   /* simulate.c */
 extern const struct opt_table session_options;    /* run.c: -d, --detach-keys … */
 
 extern const struct opt_table drain_options;      /* drain.c */
+extern const struct opt_table fit_options;        /* fit.c */
 extern const struct opt_table quota_set_options;  /* quota.c */
 extern const struct opt_table queue_move_options; /* queue.c */
 extern const struct opt_table network_create_options, network_connect_options,
@@ -104,8 +105,9 @@ extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_cons
     cmd_network_inspect, cmd_network_connect, cmd_network_disconnect, cmd_network_prune,
     cmd_volume_create, cmd_volume_ls, cmd_volume_rm, cmd_volume_inspect, cmd_vm_create, cmd_vm_ls,
     cmd_kernel_add, cmd_kernel_ls, cmd_kernel_rm, cmd_policy_set, cmd_policy_show, cmd_drain,
-    cmd_trust_add, cmd_trust_ls, cmd_trust_rm, cmd_trust_show, cmd_quota_set, cmd_quota_ls, cmd_quota_rm, cmd_queue, cmd_queue_hold, cmd_queue_release,
-    cmd_queue_cancel, cmd_queue_move, cmd_resources, cmd_accounting, cmd_simulate, cmd_info,
-    cmd_version, cmd_config_show, cmd_completion, cmd_complete, cmd_options;
+    cmd_trust_add, cmd_trust_ls, cmd_trust_rm, cmd_trust_show, cmd_fit, cmd_quota_set, cmd_quota_ls,
+    cmd_quota_rm, cmd_queue, cmd_queue_hold, cmd_queue_release, cmd_queue_cancel, cmd_queue_move,
+    cmd_resources, cmd_accounting, cmd_simulate, cmd_info, cmd_version, cmd_config_show,
+    cmd_completion, cmd_complete, cmd_options;
 
 #endif

@@ -426,6 +426,19 @@ static const struct command commands[] = {
 		     "what a restart\n"
 		     "policy would start again. It lasts until hostel drain --off, over restarts "
 		     "of hosteld and of the host." },
+	{ "fit", "[FILE]", "What would be admitted and what would wait, before anyone switches",
+	  HOST, .tables = { &fit_options, &csv_format_options }, .max_args = 1, .what = WHAT_FILE,
+	  .run = cmd_fit,
+	  .details =
+	      "FILE is a compose file, read by docker compose, or, as NAME.json or - for stdin, "
+	      "what\n"
+	      "docker compose config --format json prints. Each service gets the checks of a "
+	      "create "
+	      "and of a\n"
+	      "start, then the scheduler decides on a copy of the queue as it is now; nothing "
+	      "changes. Exit\n"
+	      "code: 0 all would start at once, 1 some would wait, 2 some could never start, 125 "
+	      "it failed." },
 	{ "quota", "COMMAND", "What users may hold", HOST, .subs = quota_subs,
 	  .n_subs = ARRAY_SIZE(quota_subs) },
 	{ "trust", "COMMAND", "Hosts that instances may be sent to, and come from", HOST,

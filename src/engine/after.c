@@ -44,7 +44,7 @@ struct err *after_settle(struct engine *e, struct spec *s)
 	return NULL;
 }
 
-static bool has_ended(const struct instance *i)
+bool after_has_ended(const struct instance *i)
 {
 	return i->state == INST_EXITED || (i->state == INST_CREATED && *i->error);
 }
@@ -70,7 +70,7 @@ static void look(struct instance *i, const struct instance *ended)
 		struct wish w = wish_of(i->after.v[n]);
 		struct instance *other = instance_by_id(i->e, w.id);
 
-		if (other && !has_ended(other) && other != ended) {
+		if (other && !after_has_ended(other) && other != ended) {
 			n++;
 			continue;
 		}

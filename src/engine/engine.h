@@ -422,6 +422,24 @@ struct err *engine_network_disconnect(struct engine *e, const char *ref,
 
 /** engine_queue() - array of waiting instances in order, with reason and since */
 json_t *engine_queue(struct engine *e);
+/* What somebody would create. */
+struct engine_candidate {
+	const char *name;    /* of those asked about, each another */
+	struct spec *spec;   /* borrowed, the image's defaults are merged into it; NULL: … */
+	const char *problem; /* … there is none, and this is why */
+	int64_t host_memory_bytes; /* used on this host now, outside hostel: it would be free */
+};
+
+/**
+ * engine_fit() - what would become of them if all were started now, in this order
+ *
+ * By the checks of a create and of a start and one pass on a copy of the queue.  Images need not
+ * be there.  Changes nothing.
+ * @is_empty: as if nothing ran or waited here, and nobody had drained the host
+ * Return: {"instances":[{"name","verdict":"admitted"|"waits"|"never","reason",…}],"counts",…}
+ */
+json_t *engine_fit(struct engine *e, const struct engine_candidate *list, size_t n, bool is_empty);
+
 /** engine_policy() - the policies in force, members of engine_policy_set() */
 json_t *engine_policy(const struct engine *e);
 

@@ -19,6 +19,7 @@
  *	hints.c      time limits and expectations of what runs    after.c  --after
  *	queue_cmd.c  hold, release, cancel and move of those that wait
  *	drain.c      nothing new starts
+ *	fit.c        what would be, of those that nobody has created
  *	user_quota.c what a user may hold         users.c  names of users
  *	trust.c      other hosts' certificates
  *	prep.c       what must be made by workers before a first start
@@ -354,6 +355,9 @@ struct err *after_settle(struct engine *e, struct spec *s) MUST_USE;
 
 /** after_arrive() - a start begins to wait, before it is in the queue */
 void after_arrive(struct instance *i);
+
+/** after_has_ended() - what waits for its end need not any more */
+bool after_has_ended(const struct instance *i);
 
 /** after_ended() - it has ended, failed to start, was withdrawn or is removed: others may go on */
 void after_ended(struct instance *ended);

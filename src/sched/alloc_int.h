@@ -286,6 +286,9 @@ static inline int64_t room(const struct alloc *a, unsigned r)
 	return a->total.v[r] - a->used.v[r] - a->other.v[r] + a->soon[r];
 }
 
+/** alloc_copy() - of one pool: decides as @a would, and nothing that @a knows changes */
+struct alloc *alloc_copy(const struct alloc *a);
+
 /* ---- for fills ---- */
 
 /** pass_free() - what may be taken now; never negative */

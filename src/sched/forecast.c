@@ -13,33 +13,6 @@
 #define PASSES_MOST 256
 #define LOOKS_MOST  65536
 
-static void *copy_of(const void *p, size_t n, size_t size)
-{
-	void *copy = xcalloc(n + 1, size);
-
-	if (n)
-		memcpy(copy, p, n * size);
-	return copy;
-}
-
-static struct alloc *alloc_copy(const struct alloc *a)
-{
-	struct alloc *c = xnew(struct alloc);
-
-	*c = *a;
-	c->policy = xstrdup(a->policy);
-	c->pool = copy_of(a->pool, a->cap_entries, a->stride);
-	c->users = copy_of(a->users, a->n_users, sizeof(*a->users));
-	c->labels = copy_of(a->labels, a->n_labels, sizeof(*a->labels));
-	c->active = copy_of(a->active, a->cap_active, sizeof(*a->active));
-	c->due = copy_of(a->due, a->cap_due, sizeof(*a->due));
-	c->rank = NULL;
-	c->starts = NULL;
-	c->ousted = NULL;
-	c->n_rank = c->cap_rank = c->n_starts = c->cap_starts = c->n_ousted = c->cap_ousted = 0;
-	return c;
-}
-
 /* What runs, by handle: its planned end, ENDLESS when that is not known. */
 struct run {
 	uint32_t handle;

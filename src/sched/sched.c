@@ -5,46 +5,11 @@
 
 #include "sched/alloc.h"
 #include "sched/record.h"
+#include "sched/sched_int.h"
 #include "util/mem.h"
 
 /* More holders than this are counted, not named. */
 #define HOLDERS_SHOWN 4
-
-struct named {
-	char *id;
-	struct sched_job job; /* job.id is @id; what is not declared demands 0 */
-	int64_t arrival_ns;
-	int64_t start_ns; /* since when it holds its demand */
-	uint64_t seq;     /* of its arrival */
-	uint32_t handle;
-	uint32_t hash;
-	bool is_held;
-	struct amounts over; /* running: measured beyond the demand */
-	struct named *next;  /* of the same bucket */
-};
-
-struct quota {
-	int64_t uid;
-	struct amounts most;
-	uint32_t jobs;
-};
-
-struct sched {
-	struct alloc *alloc;
-	struct amounts total, host, over; /* over: sum */
-	struct named **buckets;
-	size_t n_buckets, n;
-	int64_t *uids; /* by number of the allocator's user */
-	uint32_t n_uids;
-	struct quota *quotas;
-	size_t n_quotas;
-	bool is_draining;
-	int64_t max_wait_ns, aging_ns;
-	uint64_t seq;
-	void (*watch)(void *arg, const struct record *r, const char *id, int64_t at_ns);
-	void *watch_arg;
-	struct amounts told; /* what others hold, as last told */
-};
 
 /* ---- jobs by id ---- */
 

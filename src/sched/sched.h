@@ -154,6 +154,18 @@ void sched_watch(struct sched *s,
  */
 void sched_tell_all(struct sched *s, int64_t now_ns);
 
+/* ---- what would be ---- */
+
+/**
+ * sched_copy() - another scheduler that knows what @s knows, and would decide as it does
+ *
+ * It is not watched, and what it is told @s never hears of.
+ */
+struct sched *sched_copy(const struct sched *s);
+
+/** sched_clear() - as if nobody were there: all jobs leave, and it is not drained */
+void sched_clear(struct sched *s);
+
 /* ---- decisions ---- */
 
 /**
