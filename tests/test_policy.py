@@ -41,7 +41,7 @@ def policy(d):
 
 def test_nobody_is_surprised_by_the_defaults(full):
     assert policy(full) == {'allocate': 'fcfs/easy', 'max_wait_ns': 600 * 10**9, 'aging_ns': 0, 'estimate': 'learned',
-                            'schedule': 'fair', 'quantum_ns': 50_000_000}
+                            'schedule': 'fair', 'quantum_ns': 50_000_000, 'age_ns': 10**10, 'boost_ns': 10**10}
 
 
 def test_the_order_is_changed_live_and_kept(full):
@@ -95,6 +95,8 @@ def test_members_that_no_policy_has_are_refused(full):
     ('schedule', 'round', '"round" schedules nothing; there are fcfs, '),
     ('quantum', '1us', 'expected 1ms to 1h'),
     ('quantum', 'soon', '"soon" is not a duration; write 10s, 5m or 1h30m'),
+    ('age', '9000h', 'expected 0 to 1 year'),
+    ('boost', 'often', '"often" is not a duration; write 10s, 5m or 1h30m'),
     ('max_wait', '-3s', '"-3s" is not a duration; write 10s, 5m or 1h30m'),
     ('overcommit_cpu', 0.5, 'expected 1 or more, not 0.5'),
     ('log_level', 'loud', '"loud": expected error, warn, info or debug'),

@@ -225,6 +225,44 @@ def test_an_important_one_is_let_run_at_once_and_the_lesser_goes_on_afterwards(s
     moves(d, low)
 
 
+def test_age_lets_the_lesser_run_too_and_is_changed_live(sliced):
+    d = sliced('priority')
+    d.ok('policy', 'set', '--age', '0')
+    high = busy(d, 'high', '--priority', '1')
+    low = busy(d, 'low')
+    wait_for(lambda: frozen(d, low))
+    assert moves(d, high) and stands(d, low)
+    shown = d.ok('policy', 'set', '--age', '50ms', '--boost', '3s')
+    assert 'age: 0.050 s' in shown and 'boost: 3.000 s' in shown
+    assert moves(d, low) and moves(d, high)
+    d.kill()
+    d.start()
+    now = d.api('GET', '/hostel/v1/policy').json
+    assert (now['age_ns'], now['boost_ns']) == (50_000_000, 3_000_000_000)
+    refused = d.hostel('policy', 'set', '--age', '9000h')
+    assert refused.returncode and 'age: expected 0 to 1 year' in refused.err
+
+
+# ---- srtf ----
+
+def test_srtf_knows_what_runs_before_took(sliced):
+    d = sliced('srtf')
+    once = ('busybox', 'sh', '-c', 'while [ ! -e /go ]; do :; done')
+    d.ok('run', '-d', '--name', 'before', '--cpus', '1', *once)
+    d.ok('exec', '-d', 'before', 'touch', '/go')
+    assert d.ok('wait', 'before') == '0'
+    long = busy(d, 'long', '--expect', '100h')
+    moves(d, long)
+    learned = d.ok('run', '-d', '--name', 'learned', '--cpus', '1', *once)
+    wait_for(lambda: frozen(d, long), text='the shorter one does not come first')
+    assert moves(d, learned)
+    d.ok('policy', 'set', '--estimate', 'given')
+    unknown = d.ok('run', '-d', '--name', 'unknown', '--cpus', '1', *once)
+    d.ok('rm', '-f', 'learned')
+    wait_for(lambda: frozen(d, unknown), text='what nobody knows of is not the last')
+    assert moves(d, long) and stands(d, unknown)
+
+
 # ---- the daemon's life ----
 
 def test_nothing_stays_frozen_without_a_daemon_but_what_its_user_paused(waiting):

@@ -54,6 +54,14 @@ static struct err *check_quantum(const char *text)
 	return engine_policy_check(NULL, NULL, ns);
 }
 
+static struct err *check_time(const char *text)
+{
+	int64_t ns = 0;
+
+	TRY(num_parse_duration(text, &ns));
+	return engine_time_check(ns);
+}
+
 static struct err *check_overcommit(const char *text)
 {
 	int64_t milli = 0;
@@ -99,6 +107,15 @@ static const struct setting settings[] = {
 	  .check = check_schedule),
 	S("quantum", DURATION, quantum_ns, "0", "time slice; 0: as set by hostel policy, or 50ms",
 	  .check = check_quantum),
+	S("age", DURATION, age_ns, NULL,
+	  "schedule priority: ready so long is worth one step; 0: nothing (as set by hostel "
+	  "policy, "
+	  "or 10s)",
+	  .check = check_time),
+	S("boost", DURATION, boost_ns, NULL,
+	  "schedule mlfq: so often all go back to the first level; 0: never (as set by hostel "
+	  "policy, or 10s)",
+	  .check = check_time),
 	S("queue_wait", YES_NO, queue_wait, "no", "label hostel.queue=wait for everyone"),
 	S("allocate", TEXT, allocate, NULL,
 	  "who is admitted next: ORDER/FILL, sjf/easy (as set by hostel policy, or easy)",
@@ -274,7 +291,7 @@ static struct err *read_arguments(struct options *o, int argc, char **argv)
 
 static struct err *read_defaults(struct options *o)
 {
-	o->reserve_memory_bytes = o->max_wait_ns = -1;
+	o->reserve_memory_bytes = o->max_wait_ns = o->age_ns = o->boost_ns = -1;
 	for (size_t n = 0; n < ARRAY_SIZE(settings); n++)
 		if (settings[n].fallback)
 			TRY(set(o, &settings[n], settings[n].fallback, FROM_DEFAULT));
@@ -306,6 +323,8 @@ static void fill_engine(struct options *o)
 		.hold_timeout_ns = o->hold_timeout_ns,
 		.allocate = o->allocate,
 		.max_wait_ns = o->max_wait_ns,
+		.age_ns = o->age_ns,
+		.boost_ns = o->boost_ns,
 		.registry_certs = o->registry_certs,
 		.registry_insecure = o->registry_insecure,
 		.registry_mirror = o->registry_mirror,

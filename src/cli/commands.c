@@ -184,6 +184,10 @@ static const struct opt policy_rows[] = {
 	{ "schedule", 0, OPT_TEXT, "POLICY", "Who runs now, when not all fit the cpus", "schedule",
 	  .choices = "fcfs rr priority srtf mlfq fair" },
 	{ "quantum", 0, OPT_DURATION, "TIME", "Time slice: 1ms to 1h (50ms)", "quantum_ns" },
+	{ "age", 0, OPT_DURATION, "TIME",
+	  "Schedule priority: ready so long is worth one step (10s); 0: nothing", "age_ns" },
+	{ "boost", 0, OPT_DURATION, "TIME",
+	  "Schedule mlfq: so often all go back to the first level (10s); 0: never", "boost_ns" },
 };
 static const struct opt_table policy_options = OPT_TABLE(policy_rows);
 

@@ -58,6 +58,7 @@ struct engine_config {
 	int64_t overcommit_cpu_milli;  /* a for cpu in thousandths; 4000 */
 	const char *schedule;          /* "rr"; NULL: as set before, or "fair" */
 	int64_t quantum_ns;            /* its time slice; 0: as set before, or 50 ms */
+	int64_t age_ns, boost_ns;      /* of priority, mlfq; 0: none; -1: as set before, or 10 s */
 	bool queue_wait_default;       /* label hostel.queue=wait for everyone */
 	int64_t hold_timeout_ns;       /* Docker start without a client; 10 s */
 	const char *allocate;          /* "sjf/easy"; NULL: as set before, or "easy" */
@@ -446,7 +447,8 @@ json_t *engine_policy(const struct engine *e);
 /**
  * engine_policy_set() - change some of them, live and for later starts
  * @change: allocate ("sjf/easy"), max_wait_ns, aging_ns (0: none), estimate (learned, given,
- *          last-two), schedule ("rr"), quantum_ns; absent members stay
+ *          last-two), schedule ("rr"), quantum_ns, age_ns, boost_ns (0: none); absent members
+ *          stay
  * Return: NULL, or ERR_INVALID and nothing is changed.
  */
 struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
@@ -458,6 +460,9 @@ struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
  */
 struct err *engine_policy_check(const char *allocate, const char *schedule,
 				int64_t quantum_ns) MUST_USE;
+
+/** engine_time_check() - would age or boost be taken? ERR_INVALID; without an engine, too */
+struct err *engine_time_check(int64_t ns) MUST_USE;
 
 /** engine_queue_hold() - pass it over until it is released; it keeps its place and blocks nobody
  *  @uid: who says so; the reason names him.  A held one again: fine

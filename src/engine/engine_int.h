@@ -320,6 +320,7 @@ struct policy {
 	enum estimate_mode estimate;
 	char *schedule; /* who of those that run is frozen */
 	int64_t quantum_ns;
+	int64_t age_ns, boost_ns; /* of priority, of mlfq; 0: none */
 };
 void policy_done(struct policy *p);
 static inline void own_policy_release(struct policy *p)
@@ -343,6 +344,9 @@ json_t *estimates_json(const struct instance *i);
 
 /** hints_deadline_boot() - its deadline on the boot clock; 0: none */
 int64_t hints_deadline_boot(const struct instance *i);
+
+/** hints_ran_ns() - since its start, without the time that it was paused or sliced out */
+int64_t hints_ran_ns(const struct instance *i);
 
 /** hints_started() - it runs, or this daemon found it running */
 void hints_started(struct instance *i);

@@ -29,7 +29,7 @@ int64_t hints_deadline_boot(const struct instance *i)
 
 /* ---- while it runs ---- */
 
-static int64_t ran_ns(const struct instance *i)
+int64_t hints_ran_ns(const struct instance *i)
 {
 	int64_t stood = i->account.paused_ns + i->account.sliced_ns + slicing_waited_ns(i);
 
@@ -62,12 +62,13 @@ static int64_t next_step(const struct instance *i, int64_t ran)
 static void on_hint(void *arg)
 {
 	struct instance *i = arg;
-	int64_t ran = ran_ns(i), left;
+	int64_t ran = hints_ran_ns(i), left;
 
 	if (i->expect_now_ns && ran >= i->expect_now_ns) {
 		i->expect_now_ns = estimate_raise(
 		    i->expect.ns, ran, i->expect.source == FROM_GIVEN ? 0 : i->spec->expect_ns);
 		sched_replan(i->e->sched, i->id, i->expect_now_ns);
+		slicing_expect(i);
 		engine_queue_dirty(i->e);
 	}
 	if (i->spec->time_limit_ns && ran >= i->spec->time_limit_ns) {

@@ -16,6 +16,7 @@
 
 #define STORED   "policy"
 #define MAX_WAIT (10 * 60 * INT64_C(1000000000))
+#define STEP     (10 * INT64_C(1000000000)) /* of age and boost */
 
 static const char *const estimate_names[] = {
 	[ESTIMATE_GIVEN] = "given",
@@ -31,6 +32,8 @@ static const struct json_field fields[] = {
 	JSON_ENUM(struct policy, "estimate", estimate, estimate_names),
 	JSON_FIELD(struct policy, "schedule", JF_STR, schedule),
 	JSON_RANGE(struct policy, "quantum_ns", JF_I64, quantum_ns, 0, INT64_MAX),
+	JSON_RANGE(struct policy, "age_ns", JF_I64, age_ns, 0, INT64_MAX),
+	JSON_RANGE(struct policy, "boost_ns", JF_I64, boost_ns, 0, INT64_MAX),
 };
 
 void policy_done(struct policy *p)
@@ -58,10 +61,10 @@ static struct err *change_policy(struct engine *e, const json_t *change)
 		return err_new(ERR_INVALID, "a policy has no \"%.64s\"", unknown);
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), before, &p));
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), change, &p));
-	TRY_MSG(slicing_configure(e, p.schedule, p.quantum_ns), "schedule");
+	TRY_MSG(slicing_configure(e, &p), "schedule");
 	err = sched_policy_set(e->sched, p.allocate);
 	if (err) {
-		err_free(slicing_configure(e, e->policy.schedule, e->policy.quantum_ns));
+		err_free(slicing_configure(e, &e->policy));
 		TRY_MSG(err, "allocate");
 	}
 	p.quantum_ns = slicing_quantum_ns(e);
@@ -102,6 +105,11 @@ struct err *engine_policy_check(const char *allocate, const char *schedule, int6
 	return slicing_check_quantum(quantum_ns);
 }
 
+struct err *engine_time_check(int64_t ns)
+{
+	return slicing_check_time(ns);
+}
+
 json_t *engine_policy(const struct engine *e)
 {
 	return policy_json(&e->policy);
@@ -124,7 +132,9 @@ struct err *policy_init(struct engine *e)
 	e->policy = (struct policy) { .allocate = xstrdup("easy"),
 				      .max_wait_ns = MAX_WAIT,
 				      .estimate = ESTIMATE_LEARNED,
-				      .schedule = xstrdup("fair") };
+				      .schedule = xstrdup("fair"),
+				      .age_ns = STEP,
+				      .boost_ns = STEP };
 	TRY(change_policy(e, said)); /* nothing: the defaults */
 	take_stored(e);
 	if (e->c.allocate)
@@ -135,5 +145,9 @@ struct err *policy_init(struct engine *e)
 		json_object_set_new(said, "quantum_ns", json_integer(e->c.quantum_ns));
 	if (e->c.max_wait_ns >= 0)
 		json_object_set_new(said, "max_wait_ns", json_integer(e->c.max_wait_ns));
+	if (e->c.age_ns >= 0)
+		json_object_set_new(said, "age_ns", json_integer(e->c.age_ns));
+	if (e->c.boost_ns >= 0)
+		json_object_set_new(said, "boost_ns", json_integer(e->c.boost_ns));
 	return change_policy(e, said);
 }

@@ -407,8 +407,8 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	update_started(i);
 	instance_emit(i, "start", NULL);
 	health_start(i);
-	slicing_enter(i, false);
 	hints_started(i);
+	slicing_enter(i, false);
 	if (i->restart_event)
 		instance_emit(i, "restart", NULL);
 	i->restart_event = false;

@@ -17,9 +17,8 @@
 #define QUANTUM_NS     (50 * MS)
 #define QUANTUM_MIN_NS MS
 #define QUANTUM_MAX_NS (3600 * 1000 * MS)
-#define AGING_NS       (10 * 1000 * MS) /* priority: ready so long is worth one step */
-#define BOOST_NS       (10 * 1000 * MS) /* mlfq: all back to the first level */
-#define LOOK_NS        (MS / 20)        /* FREEZING: look again after this, then twice … */
+#define TIME_MAX_NS    (365 * 24 * QUANTUM_MAX_NS)
+#define LOOK_NS        (MS / 20) /* FREEZING: look again after this, then twice … */
 #define LOOK_MAX_NS    (MS)
 #define SETTLE_NS      (20 * MS) /* what sleeps in the kernel uses no cpu: do not wait for it */
 #define SAVE_NS        (10 * 1000 * MS)
@@ -36,6 +35,7 @@ struct slicing_member {
 	int64_t asked_ns; /* not RUNS: since when */
 	int64_t look_ns;  /* FREEZING: time between two looks */
 	int64_t awake_until_ns, saved_ns;
+	int64_t ran_before_ns; /* it stood in line */
 	unsigned holds;
 	bool has_exec;
 	bool is_stuck; /* its cgroup cannot be frozen */
@@ -84,25 +84,42 @@ struct err *slicing_check_quantum(int64_t quantum_ns)
 	return NULL;
 }
 
-struct err *slicing_configure(struct engine *e, const char *policy, int64_t quantum_ns)
+struct err *slicing_check_time(int64_t ns)
+{
+	if (ns < 0 || ns > TIME_MAX_NS)
+		return err_new(ERR_INVALID, "expected 0 to 1 year");
+	return NULL;
+}
+
+static bool is_other(const struct slice_config *a, const struct slice_config *b)
+{
+	return a->policy != b->policy || a->quantum_ns != b->quantum_ns ||
+	       a->aging_ns != b->aging_ns || a->boost_ns != b->boost_ns;
+}
+
+struct err *slicing_configure(struct engine *e, const struct policy *p)
 {
 	struct slicing *s = e->slicing;
 	struct slice_config c = s->conf;
-	bool is_other;
+	bool is_news;
 
-	TRY_MSG(slicing_check_quantum(quantum_ns), "quantum");
-	c.policy = policy ? policy : c.policy;
-	c.quantum_ns = quantum_ns ? quantum_ns : c.quantum_ns;
+	TRY_MSG(slicing_check_quantum(p->quantum_ns), "quantum");
+	TRY_MSG(slicing_check_time(p->age_ns), "age");
+	TRY_MSG(slicing_check_time(p->boost_ns), "boost");
+	c.policy = p->schedule;
+	c.quantum_ns = p->quantum_ns ? p->quantum_ns : c.quantum_ns;
+	c.aging_ns = p->age_ns;
+	c.boost_ns = p->boost_ns;
 	TRY(slice_configure(s->slice, &c));
 	c.policy = slice_policy(s->slice); /* ours to keep */
-	is_other = c.policy != s->conf.policy || c.quantum_ns != s->conf.quantum_ns;
+	is_news = is_other(&c, &s->conf);
 	s->conf = c;
 	if (freezes(e) != s->is_prompt) {
 		s->is_prompt = !s->is_prompt;
 		be_prompt(s->is_prompt);
 		eventlog_turns(e, s->is_prompt);
 	}
-	if (is_other)
+	if (is_news)
 		eventlog_scheduled(e);
 	due(e);
 	return NULL;
@@ -150,6 +167,16 @@ bool slicing_is_on(const struct instance *i)
 	return freezes(i->e) && demand_of(i) > 0;
 }
 
+/* Of the time that it has still to run: what it ran before it stood in line is over. */
+static int64_t expected(const struct instance *i)
+{
+	int64_t ran = i->slicing ? i->slicing->ran_before_ns : hints_ran_ns(i);
+
+	if (!i->expect_now_ns)
+		return 0;
+	return i->expect_now_ns > ran ? i->expect_now_ns - ran : 1;
+}
+
 static struct slice_job job_of(const struct instance *i)
 {
 	int64_t shares = resources_cpu_shares(i->spec), p = i->spec->priority;
@@ -161,7 +188,7 @@ static struct slice_job job_of(const struct instance *i)
 		.priority = (int32_t)(p < INT32_MIN   ? INT32_MIN
 				      : p > INT32_MAX ? INT32_MAX
 						      : p),
-		.expect_ns = i->spec->expect_ns,
+		.expect_ns = expected(i),
 		.weight = shares > 0 ? (double)shares / 1024 : 0,
 	};
 }
@@ -330,6 +357,7 @@ void slicing_enter(struct instance *i, bool is_frozen)
 	m->cgroup = instance_cgroup(i);
 	m->cpu_milli = job.cpu_milli;
 	m->saved_ns = now;
+	m->ran_before_ns = hints_ran_ns(i);
 	m->has_exec = execs_need(i);
 	m->handle = slice_admit(s->slice, &job, now);
 	if (is_frozen)
@@ -379,9 +407,19 @@ void slicing_changed(struct instance *i)
 		slicing_leave(i, true);
 		return;
 	}
+	m->ran_before_ns = hints_ran_ns(i);
+	job.expect_ns = expected(i);
 	slice_leave(s->slice, m->handle, now);
 	m->handle = slice_admit(s->slice, &job, now);
 	m->cpu_milli = job.cpu_milli;
+	due(i->e);
+}
+
+void slicing_expect(struct instance *i)
+{
+	if (!i->slicing)
+		return;
+	slice_expect(i->e->slicing->slice, i->slicing->handle, expected(i));
 	due(i->e);
 }
 
@@ -495,13 +533,11 @@ struct err *slicing_new(struct engine *e)
 	s->slice = slice_new();
 	s->conf = (struct slice_config) { .policy = "fair",
 					  .cpu_milli = e->cpu_milli,
-					  .quantum_ns = QUANTUM_NS,
-					  .aging_ns = AGING_NS,
-					  .boost_ns = BOOST_NS };
+					  .quantum_ns = QUANTUM_NS };
 	TAILQ_INIT(&s->line);
 	e->slicing = s;
 	TRY(loop_alarm_new(e->loop, on_alarm, e, &s->alarm));
-	return slicing_configure(e, NULL, 0);
+	return slice_configure(s->slice, &s->conf);
 }
 
 void slicing_free(struct engine *e)

@@ -37,14 +37,16 @@ void slicing_free(struct engine *e);
 
 /**
  * slicing_configure() - another policy, also while instances run
- * @policy:     fcfs, rr, priority, srtf, mlfq, fair; NULL: as it is
- * @quantum_ns: 0: as it is
+ * @p: schedule (fcfs, rr, priority, srtf, mlfq, fair), quantum_ns (0: as it is), age_ns, boost_ns
  * Return: NULL, or ERR_INVALID and nothing is changed.
  */
-struct err *slicing_configure(struct engine *e, const char *policy, int64_t quantum_ns) MUST_USE;
+struct err *slicing_configure(struct engine *e, const struct policy *p) MUST_USE;
 
 /** slicing_check_quantum() - ERR_INVALID "expected 1ms to 1h"; 0 is fine */
 struct err *slicing_check_quantum(int64_t quantum_ns) MUST_USE;
+
+/** slicing_check_time() - of age and boost: ERR_INVALID "expected 0 to 1 year" */
+struct err *slicing_check_time(int64_t ns) MUST_USE;
 
 const char *slicing_policy(const struct engine *e);
 int64_t slicing_quantum_ns(const struct engine *e);
@@ -76,6 +78,9 @@ void slicing_hold_frozen(struct instance *i);
 
 /** slicing_changed() - what it demands or how important it is */
 void slicing_changed(struct instance *i);
+
+/** slicing_expect() - its expected run time is i->expect_now_ns */
+void slicing_expect(struct instance *i);
 
 /** slicing_look() - what may need it awake has changed */
 void slicing_look(struct instance *i);

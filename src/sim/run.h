@@ -40,6 +40,7 @@ struct sim_config {
 	double overcommit;    /* of cpus; above 1: who runs of those admitted is @schedule's */
 	enum alloc_place place;
 	int64_t max_wait_ns, aging_ns, turn_ns; /* 0: none */
+	int64_t age_ns, boost_ns;               /* of @schedule priority and mlfq; 0: none */
 	/* The machine: one pool when n_nodes is 0, else nodes that a job must fit into */
 	struct amounts pool;
 	const struct amounts *nodes; /* borrowed */

@@ -27,7 +27,8 @@ struct err *sliced_init(struct runner *s)
 	struct slice_config conf = {
 		.policy = c->schedule ? c->schedule : "fcfs",
 		.quantum_ns = c->quantum_ns,
-		.aging_ns = c->aging_ns,
+		.aging_ns = c->age_ns,
+		.boost_ns = c->boost_ns,
 		.suspends_at_once = true,
 	};
 
