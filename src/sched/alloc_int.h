@@ -116,6 +116,7 @@ struct alloc_fill {
 	bool can_pass_for_ever; /* whatever the order */
 	bool needs_ends;        /* of what runs */
 	bool needs_search;      /* tree_next_fit() */
+	unsigned look_part;     /* a pass costs a look at one in so many that wait; 0: few */
 	/* The head does not fit and has not waited its max-wait. NULL: nothing starts. */
 	void (*rest)(struct alloc *a, uint32_t head);
 };

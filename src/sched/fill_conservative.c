@@ -130,5 +130,6 @@ const struct alloc_fill alloc_fill_conservative = {
 	.name = "conservative",
 	.help = "a reservation for everyone",
 	.needs_ends = true,
+	.look_part = 1,
 	.rest = rest,
 };

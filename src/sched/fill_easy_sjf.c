@@ -20,5 +20,6 @@ const struct alloc_fill alloc_fill_easy_sjf = {
 	.help = "easy, shortest candidates first",
 	.needs_ends = true,
 	.needs_search = true,
+	.look_part = 8,
 	.rest = rest,
 };

@@ -9,9 +9,23 @@
  * could take its room at any moment.  One that has outlived its plan has no known end.
  */
 
-/* Passes, fewer where many wait; and so the cost: this many times one that waits is looked at. */
+/*
+ * Passes, fewer where many wait, so that the cost is bounded: as if this many times one that waits
+ * were looked at (bench/forecast.py).
+ */
 #define PASSES_MOST 256
 #define LOOKS_MOST  65536
+#define PART_TIMED  4 /* all are ordered anew */
+#define PART_FEW    32
+
+static size_t looks_of(const struct alloc *a)
+{
+	unsigned part = a->fill->look_part ? a->fill->look_part : PART_FEW;
+
+	if (a->order->kind == ORDER_TIMED && part > PART_TIMED)
+		part = PART_TIMED;
+	return a->n_waiting / part;
+}
 
 /* What runs, by handle: its planned end, ENDLESS when that is not known. */
 struct run {
@@ -109,7 +123,7 @@ void alloc_forecast(const struct alloc *a, int64_t now_ns, const uint32_t *queue
 	for (int i = 0; c && i < PASSES_MOST && c->n_waiting && t != ENDLESS; i++) {
 		int64_t end;
 
-		looks += c->n_waiting;
+		looks += looks_of(c);
 		if (i && looks > LOOKS_MOST)
 			break;
 		end_all(&runs, c, t);

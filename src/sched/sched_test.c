@@ -391,10 +391,47 @@ static void an_expected_start_is_known_when_the_ends_before_it_are(void **state)
 	}
 }
 
+struct forecast {
+	int64_t known, ok;
+};
+
+static void check_start(void *arg, const char *id, int64_t starts_ns)
+{
+	struct forecast *f = arg;
+
+	(void)id;
+	if (!starts_ns)
+		return;
+	f->known++;
+	f->ok += starts_ns == 5 * f->known;
+}
+
+/* One runs at a time, for 5 each. */
+static void of_a_long_queue_the_first_two_hundred_starts_are_known(void **state)
+{
+	OWN(sched) struct sched *s = host(10 * GIB, 8000);
+	struct forecast f = { 0 };
+
+	(void)state;
+	for (int i = 0; i <= 10000; i++) {
+		char id[16];
+		struct sched_job j = wants(id, 10 * GIB, 0);
+
+		snprintf(id, sizeof(id), "j%d", i);
+		j.expect_ns = 5;
+		sched_arrive(s, &j, 0);
+	}
+	assert_pass(s, 0, "j0");
+	sched_expected_starts(s, 0, check_start, &f);
+	assert_int_equal(f.ok, f.known);
+	assert_in_range(f.known, 200, 256);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_expected_start_is_known_when_the_ends_before_it_are),
+		cmocka_unit_test(of_a_long_queue_the_first_two_hundred_starts_are_known),
 		cmocka_unit_test(first_come_is_first_served_and_nobody_passes_the_head),
 		cmocka_unit_test(list_lets_pass_what_fits),
 		cmocka_unit_test(what_declares_nothing_waits_behind_nobody),
