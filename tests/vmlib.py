@@ -33,16 +33,25 @@ MOUNTS = [
 CAPS = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_RAW"]
 
 
+_kernel = []
+
+
 def make_kernel(root):
-    """(vmlinuz, initramfs) of a bundle below root."""
+    """(vmlinuz, initramfs) of a bundle below root; the first one serves the whole session."""
+    if not _kernel:
+        _kernel.append(unpack_kernel(root))
+    return _kernel[0]
+
+
+def unpack_kernel(root):
     subprocess.run([BOOT_TOOL, "add", root, "k", DEB], check=True, capture_output=True)
     out = subprocess.run([BOOT_TOOL, "initramfs", root, "k", GUEST, *FEATURES], check=True,
                          capture_output=True, text=True)
     return root / "kernels/k/vmlinuz", pathlib.Path(out.stdout.strip())
 
 
-def make_image(folder):
-    """An EROFS image of busybox."""
+def make_image(folder, programs=()):
+    """An EROFS image of busybox, and further static programs."""
     tree = folder / "tree"
     for d in "bin etc tmp root dev proc sys".split():
         (tree / d).mkdir(parents=True)
@@ -52,6 +61,8 @@ def make_image(folder):
     (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/tmp:/bin/sh\n")
     (tree / "etc/group").write_text("root:x:0:\napp:x:1000:\nstaff:x:50:\n")
     (tree / "etc/not-executable").write_text("x")
+    for p in programs:
+        shutil.copy(p, tree / "bin" / p.name)
     image = folder / "image.erofs"
     subprocess.run(["mkfs.erofs", "-x-1", image, tree], check=True, capture_output=True)
     return image

@@ -54,7 +54,7 @@ enum agent_type {
 	AGENT_CREDIT = 6, /* both: u32 more bytes may be sent */
 	AGENT_SIGNAL = 7, /* host: u32 number */
 	AGENT_RESIZE = 8, /* host: u16 rows, u16 columns */
-	AGENT_QUERY = 9,  /* host: text; session is the answer's */
+	AGENT_QUERY = 9,  /* host: text; session is the answer's; "renew" takes TEXT before it */
 	AGENT_SHUTDOWN = 10,
 	AGENT_STARTED = 11, /* guest: u32 pid inside */
 	AGENT_FAILED = 12,  /* guest: u32 enum err_kind, text */

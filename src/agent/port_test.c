@@ -242,9 +242,92 @@ static void a_peer_that_leaves_is_no_error(void **state)
 
 #define WIRED(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
+static void bytes_under_way_are_at_one_end_when_all_stands_still(void **state)
+{
+	struct wire *w = *state;
+	const uint8_t *unsent;
+	struct agent_frame f;
+	size_t n, used;
+
+	assert_int_equal(write(w->feed[0], "one", 3), 3);
+	turn(w, 2);
+	agent_port_hold(w->a.port, true);
+	assert_int_equal(agent_port_read_all(w->b.port), AGENT_HEADER + 3);
+	assert_true(agent_port_has_arrived(w->a.port));
+	assert_int_equal(write(w->feed[0], "two", 3), 3);
+	turn(w, 8);
+	assert_int_equal(agent_port_read_all(w->b.port), AGENT_HEADER + 3);
+	unsent = agent_port_unsent(w->a.port, &n);
+	assert_int_equal(agent_decode(unsent, n, &f, &used), AGENT_FRAME);
+	assert_int_equal(used, n);
+	assert_memory_equal(f.body, "two", 3);
+	assert_int_equal(drink(w, 0), 3);
+	agent_port_hold(w->a.port, false);
+	turn(w, 4);
+	assert_int_equal(drink(w, 0), 3);
+}
+
+static void a_frame_that_is_half_written_is_finished_before_it_holds(void **state)
+{
+	struct wire *w = *state;
+	static const char big[AGENT_BODY_MAX];
+	uint64_t came = 0, last;
+	size_t n, used;
+	struct agent_frame f;
+	for (int i = 0; i < 40; i++)
+		agent_port_send(w->a.port, AGENT_TEXT, AGENT_IN, 0, big, sizeof(big));
+	poller_step(w->poller, 0);
+	agent_port_hold(w->a.port, true);
+	do {
+		last = came;
+		came = agent_port_read_all(w->b.port);
+		turn(w, 2);
+	} while (came != last);
+	assert_true(came > 0 && came < 40 * (AGENT_HEADER + sizeof(big)));
+	assert_int_equal(came % (AGENT_HEADER + sizeof(big)), 0);
+	assert_true(agent_port_has_arrived(w->a.port));
+	assert_int_equal(agent_decode(agent_port_unsent(w->a.port, &n), n, &f, &used), AGENT_FRAME);
+	assert_int_equal(n, 40 * (AGENT_HEADER + sizeof(big)) - came);
+}
+
+static void another_pair_of_ends_goes_on_where_the_first_stood(void **state)
+{
+	struct wire *w = *state, *second;
+	struct agent_pump_state from, to;
+	size_t first = stuff(w, 0), got;
+	void *other = NULL;
+
+	/* nobody read it: the sender has no credit, the receiver owes it what its pipe and it hold
+	 */
+	from = agent_source_state(w->a.source[0]);
+	assert_int_equal(from.may, 0);
+	got = drink(w, 0);
+	turn(w, 20);
+	from = agent_source_state(w->a.source[0]);
+	to = agent_sink_state(w->b.sink[0]);
+	assert_true(got <= first);
+	assert_int_equal(from.may, to.may);
+
+	set_up(&other);
+	second = other;
+	agent_source_go_on(second->a.source[1], &(struct agent_pump_state) { .may = 10 });
+	agent_sink_go_on(second->b.sink[1],
+			 &(struct agent_pump_state) { .may = 10, .owed = 40000 });
+	turn(second, 4);
+	assert_int_equal(agent_source_state(second->a.source[1]).may, 40010);
+	agent_port_preload(second->b.port, "\4\1\1\0\3\0\0\0x", 9, NULL, 0);
+	agent_port_preload(second->a.port, NULL, 0, "yz", 2);
+	turn(second, 8);
+	assert_int_equal(drink(second, 1), 3);
+	tear_down(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WIRED(bytes_under_way_are_at_one_end_when_all_stands_still),
+		WIRED(a_frame_that_is_half_written_is_finished_before_it_holds),
+		WIRED(another_pair_of_ends_goes_on_where_the_first_stood),
 		WIRED(a_stream_that_nobody_reads_stops_alone),
 		WIRED(the_end_of_a_stream_comes_after_its_last_byte),
 		WIRED(what_is_left_at_the_end_needs_no_reader),

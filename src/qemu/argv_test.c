@@ -37,8 +37,9 @@ static char *render(const json_t *plan)
 
 static void a_plan_always_gives_the_same_command_line(void **state)
 {
-	static const char *const names[] = { "image",  "image-readonly", "machine", "overlay",
-					     "kernel", "uefi",           "microvm", "kvm" };
+	static const char *const names[] = { "image",   "image-readonly", "machine", "overlay",
+					     "kernel",  "uefi",           "microvm", "kvm",
+					     "restored" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		OWN(mem) char *in = xasprintf(GOLDEN "/%s.json", names[i]);
@@ -73,6 +74,31 @@ static void a_plan_without_a_vm_is_refused(void **state)
 	}
 }
 
+static void devices_are_what_the_guest_sees_of_it(void **state)
+{
+	OWN(json) json_t *fresh = NULL;
+	OWN(json) json_t *restored = NULL;
+	OWN(strv) struct strv a = { 0 };
+	OWN(strv) struct strv b = { 0 };
+	OWN(strv) struct strv devices = { 0 };
+	OWN(strv) struct strv again = { 0 };
+
+	assert_ok(jx_load(AT_FDCWD, GOLDEN "/image.json", &fresh));
+	assert_ok(jx_load(AT_FDCWD, GOLDEN "/restored.json", &restored));
+	assert_ok(qemu_argv(fresh, &a));
+	assert_ok(qemu_argv(restored, &b));
+	qemu_devices(&a, &devices);
+	qemu_devices(&b, &again);
+	assert_int_equal(devices.n, again.n);
+	for (size_t i = 0; i < devices.n; i++) {
+		assert_string_equal(devices.v[i], again.v[i]);
+		assert_null(strstr(devices.v[i], "02:42"));
+		assert_null(strstr(devices.v[i], "/"));
+	}
+	assert_true(strv_has(&devices, "-m 512M"));
+	assert_true(strv_has(&devices, "-device virtio-net-pci,netdev=net"));
+}
+
 static void seventeen_disks_are_too_many(void **state)
 {
 	OWN(json)
@@ -96,6 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_always_gives_the_same_command_line),
 		cmocka_unit_test(a_plan_without_a_vm_is_refused),
+		cmocka_unit_test(devices_are_what_the_guest_sees_of_it),
 		cmocka_unit_test(seventeen_disks_are_too_many),
 	};
 

@@ -104,6 +104,49 @@ static void answers_come_back_in_the_order_of_the_commands(void **state)
 	close(pair[1]);
 }
 
+static void a_failed_query_says_why_and_a_greeting_which_version(void **state)
+{
+	struct qmp_line l = qmp_parse(
+	    "{\"return\": {\"status\": \"failed\", \"error-desc\": \"no \\\"room\\\"\"}}");
+
+	assert_int_equal(l.type, QMP_RETURN);
+	assert_string_equal(l.text, "failed: no \"room\"");
+	l = qmp_parse("{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, "
+		      "\"major\": 7}}}}");
+	assert_int_equal(l.type, QMP_GREETING);
+	assert_int_equal(l.version, 7002);
+}
+
+static void a_descriptor_goes_with_its_command(void **state)
+{
+	static const struct qmp_ops ops = { .ready = on_ready, .event = on_event };
+	struct poller *p = poller_new();
+	struct seen seen = { 0 };
+	int pair[2], fds[SOCK_MSG_FDS_MAX];
+	struct qmp *q;
+	char buf[256];
+	size_t n;
+
+	assert_ok(sock_pair(SOCK_STREAM, pair));
+	q = qmp_new(p, pair[0], &ops, &seen);
+	assert_ok(qmp_pass_fd(q, "state", pair[1], on_done, &seen));
+	qmp_execute(q, "migrate", "{\"uri\":\"fd:state\"}", on_done, &seen);
+	assert_ok(sock_recv_msg(pair[1], buf, sizeof(buf), 0, &n, fds));
+	assert_true(fds[0] >= 0);
+	close(fds[0]);
+	buf[n] = '\0';
+	assert_string_equal(buf, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"}}\n");
+	buf[read(pair[1], buf, sizeof(buf) - 1)] = '\0';
+	assert_string_equal(buf,
+			    "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:state\"}}\n");
+	say(p, pair[1], "{\"return\": {}}\n{\"error\": {\"desc\": \"no\"}}\n");
+	assert_int_equal(seen.n_done, 2);
+	assert_int_equal(seen.n_errors, 1);
+	qmp_free(q);
+	poller_free(p);
+	close(pair[1]);
+}
+
 static void a_line_without_end_is_dropped(void **state)
 {
 	static const struct qmp_ops ops = { .ready = on_ready, .event = on_event };
@@ -134,6 +177,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_qemu_are_told_apart),
 		cmocka_unit_test(answers_come_back_in_the_order_of_the_commands),
+		cmocka_unit_test(a_failed_query_says_why_and_a_greeting_which_version),
+		cmocka_unit_test(a_descriptor_goes_with_its_command),
 		cmocka_unit_test(a_line_without_end_is_dropped),
 	};
 
