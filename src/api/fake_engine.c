@@ -1042,3 +1042,98 @@ struct err *engine_kernel_remove(struct engine *e, const char *name)
 {
 	return streq(name, "cloud") ? NULL : err_new(ERR_NOT_FOUND, "No such kernel: %s", name);
 }
+
+/* ---- snapshots: there is one of each instance, and none can be made ---- */
+
+static struct err *no_snapshots(void)
+{
+	return err_new(ERR_UNSUPPORTED, "nothing runs here");
+}
+
+void engine_operation_cancel(struct engine_operation *op)
+{
+	(void)op;
+}
+
+struct err *engine_operation_stop(struct instance *i)
+{
+	return err_new(ERR_STATE, "%s: nothing is under way", i->spec->name);
+}
+
+struct err *engine_snapshot_create(struct engine *e, struct instance *i,
+				   const struct engine_snapshot_wish *wish,
+				   const struct engine_watch *watch, struct engine_done done,
+				   struct engine_operation **ret)
+{
+	return no_snapshots();
+}
+
+static bool add_snapshot(void *arg, struct instance *i)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:I, s:b, s:I}", "name", "snap0",
+					     "instance", i->spec->name, "instance_id", i->id,
+					     "created_ns", (json_int_t)i->created_ns, "stateful", 0,
+					     "bytes", (json_int_t)4096));
+	return true;
+}
+
+json_t *engine_snapshots(struct engine *e, struct instance *only)
+{
+	json_t *out = json_array();
+
+	if (only)
+		add_snapshot(out, only);
+	else
+		engine_each(e, add_snapshot, out);
+	return out;
+}
+
+size_t engine_snapshots_count(const struct instance *i)
+{
+	return 1;
+}
+
+struct err *engine_snapshot_remove(struct instance *i, const char *name)
+{
+	return streq(name, "snap0")
+		   ? NULL
+		   : err_new(ERR_NOT_FOUND, "%s has no snapshot %s", i->spec->name, name);
+}
+
+struct err *engine_snapshot_restore(struct engine *e, struct instance *i,
+				    const struct engine_restore_wish *wish,
+				    const struct engine_watch *watch, struct engine_done done,
+				    struct engine_operation **ret)
+{
+	return no_snapshots();
+}
+
+struct err *engine_fork(struct engine *e, struct instance *i, int64_t n,
+			const struct engine_watch *watch, struct engine_done done,
+			struct engine_operation **ret)
+{
+	return no_snapshots();
+}
+
+struct err *engine_snapshot_export(struct engine *e, struct instance *i, const char *name, int fd,
+				   struct engine_done done, struct engine_job **ret)
+{
+	close(fd);
+	return no_snapshots();
+}
+
+struct err *engine_backup_create(struct engine *e, struct instance *i, int fd,
+				 const struct engine_watch *watch, struct engine_done done,
+				 struct engine_operation **ret)
+{
+	close(fd);
+	return no_snapshots();
+}
+
+struct err *engine_snapshot_import(struct engine *e, int fd, const char *as, bool is_backup,
+				   const struct engine_watch *watch, struct engine_done done,
+				   struct engine_operation **ret)
+{
+	close(fd);
+	return no_snapshots();
+}

@@ -58,6 +58,7 @@ static json_t *instance_document(const struct instance_view *v)
 	jx_set_str(j, "status", status.buf);
 	json_object_set_new(j, "sliced", json_boolean(v->is_sliced));
 	jx_set_str(j, "reason", v->queue_reason);
+	jx_set_str(j, "operation", v->operation);
 	json_object_set_new(j, "demand",
 			    json_pack("{s:I, s:I, s:I}", "cpu_milli",
 				      (json_int_t)v->demand_cpu_milli, "memory_bytes",

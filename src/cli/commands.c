@@ -290,6 +290,42 @@ static const struct command queue_subs[] = {
 		     "policy says and whoever comes later." },
 };
 
+static const struct command snapshot_subs[] = {
+	{ "create", "NAME [SNAP]", "Keep its disk as it is now",
+	  .tables = { &snapshot_create_options, &format_options }, .min_args = 1, .max_args = 2,
+	  .what = WHAT_INSTANCE, .run = cmd_snapshot_create,
+	  .details = "It runs on; while its disk is copied it stands still. Volumes are no part "
+		     "of it.\n"
+		     "A snapshot goes with its instance." },
+	{ "ls", "[NAME]", "List snapshots", .tables = { &format_options }, .max_args = 1,
+	  .what = WHAT_INSTANCE, .run = cmd_snapshot_ls },
+	{ "rm", "NAME SNAP...", "Remove snapshots", .min_args = 2, .max_args = ANY,
+	  .what = WHAT_INSTANCE, .run = cmd_snapshot_rm },
+	{ "restore", "NAME SNAP", "Put its disk back, or make a new instance with it",
+	  .tables = { &snapshot_restore_options, &format_options }, .min_args = 2, .max_args = 2,
+	  .what = WHAT_INSTANCE, .run = cmd_snapshot_restore,
+	  .details = "A stateful one goes on where it was. Limits, networks and the name stay as "
+		     "they are now." },
+	{ "export", "NAME SNAP FILE", "Write a snapshot to a file; - is stdout", .min_args = 3,
+	  .max_args = 3, .what = WHAT_INSTANCE, .run = cmd_snapshot_export },
+	{ "import", "FILE", "Make an instance from such a file; - is stdin",
+	  .tables = { &snapshot_import_options, &format_options }, .min_args = 1, .max_args = 1,
+	  .what = WHAT_FILE, .run = cmd_snapshot_import,
+	  .details = "Its image must be here. It is not started; what ran in it comes back by "
+		     "hostel restore." },
+};
+
+static const struct command backup_subs[] = {
+	{ "create", "NAME FILE", "Configuration, disk and named volumes to a file; - is stdout",
+	  .min_args = 2, .max_args = 2, .what = WHAT_INSTANCE, .run = cmd_backup_create,
+	  .details = "Its disk is that of one moment; volumes are read while others may write "
+		     "to them." },
+	{ "restore", "FILE", "Make the instance and its volumes again; - is stdin",
+	  .tables = { &snapshot_import_options, &format_options }, .min_args = 1, .max_args = 1,
+	  .what = WHAT_FILE, .run = cmd_backup_restore,
+	  .details = "Neither may be there already." },
+};
+
 static const struct command trust_subs[] = {
 	{ "add", "NAME CERT|-", "Trust another host, by its certificate", .min_args = 2,
 	  .max_args = 2, .what = WHAT_FILE, .run = cmd_trust_add,
@@ -370,6 +406,22 @@ static const struct command commands[] = {
 	{ "console", "NAME", "A machine's serial console; leave with Ctrl-]", RUN,
 	  .tables = { &console_options }, .min_args = 1, .max_args = 1, .what = WHAT_INSTANCE,
 	  .run = cmd_console },
+	{ "snapshot", "COMMAND", "Disks, and all that runs, as they are at a moment", RUN,
+	  .subs = snapshot_subs, .n_subs = ARRAY_SIZE(snapshot_subs) },
+	{ "checkpoint", "NAME", "Keep its disk and all that runs in it, and end it", RUN,
+	  .tables = { &checkpoint_options, &format_options }, .min_args = 1, .max_args = 1,
+	  .what = WHAT_INSTANCE, .run = cmd_checkpoint },
+	{ "restore", "NAME[@SNAP]", "Let it go on from its newest checkpoint", RUN,
+	  .tables = { &snapshot_restore_options, &format_options }, .min_args = 1, .max_args = 1,
+	  .what = WHAT_INSTANCE, .run = cmd_restore },
+	{ "fork", "NAME", "Running copies of what runs, NAME-1 and so on", RUN,
+	  .tables = { &fork_options, &format_options }, .min_args = 1, .max_args = 1,
+	  .what = WHAT_INSTANCE, .run = cmd_fork,
+	  .details = "Each has a name, an id and addresses of its own. Ports of the host stay "
+		     "the original's:\n"
+		     "copies get free ones." },
+	{ "backup", "COMMAND", "Instances with their volumes, as files", RUN, .subs = backup_subs,
+	  .n_subs = ARRAY_SIZE(backup_subs) },
 	{ "vm", "COMMAND", "Machines with disks and kernels of their own", RUN, .subs = vm_subs,
 	  .n_subs = ARRAY_SIZE(vm_subs) },
 

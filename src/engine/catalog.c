@@ -27,7 +27,8 @@ static const struct {
 	{ STORE_KERNEL, "kernels", true },
 };
 
-static const char *const facts[] = { "boot_id", "bridge", "nft_table", "drain", "quotas", "trust", "policy" };
+static const char *const facts[] = { "boot_id", "bridge", "nft_table", "drain",
+				     "quotas",  "trust",  "policy" };
 
 /* ---- out ---- */
 

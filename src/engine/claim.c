@@ -46,6 +46,13 @@ static struct err *wanted_address(struct network *n, const struct spec_endpoint 
 	return NULL;
 }
 
+static bool is_free(struct network *n, const char *text, uint32_t *ret)
+{
+	OWN(err) struct err *bad = net_parse_address(text, ret);
+
+	return !bad && net_prefix_has(&n->subnet, *ret) && !address_is_used(n, *ret);
+}
+
 static int free_index(const struct instance *i)
 {
 	for (int index = 0;; index++) {
@@ -71,9 +78,13 @@ struct err *claim_end(struct instance *i, const struct spec_endpoint *said, stru
 {
 	struct endpoint end = { .index = free_index(i),
 				.has_route = !n->is_internal && !has_route(i) };
+	char wish[NET_ADDRESS_TEXT], wish_mac[NET_MAC_TEXT];
 	uint8_t mac[NET_MAC_LEN];
 	uint32_t address;
 
+	/* What a state that is brought back knows; taken by another: a fresh one. */
+	if (snapshot_wanted_end(i, n->id, wish, wish_mac) && is_free(n, wish, &address))
+		said = &(struct spec_endpoint) { .ip = wish, .mac = wish_mac };
 	TRY(wanted_address(n, said, &address));
 	net_address_text(address, end.address);
 	if (said->mac && *said->mac)

@@ -31,6 +31,13 @@ static const char *const names[] = {
 	[CRASH_REMOVING] = "removing",
 	[CRASH_REMOVE] = "remove",
 	[CRASH_REMOVED] = "removed",
+	[CRASH_SNAPSHOT_STILL] = "snapshot-still",
+	[CRASH_SNAPSHOT_COPIED] = "snapshot-copied",
+	[CRASH_SNAPSHOT_SEALED] = "snapshot-sealed",
+	[CRASH_SNAPSHOT_MADE] = "snapshot-made",
+	[CRASH_RESTORE_STAGED] = "restore-staged",
+	[CRASH_RESTORE_DUE] = "restore-due",
+	[CRASH_RESTORE_HALF] = "restore-half",
 };
 static_assert(ARRAY_SIZE(names) == CRASH_PHASES, "each phase has a name");
 

@@ -8,6 +8,7 @@
 #include "engine/engine_int.h"
 #include "engine/merge.h"
 #include "engine/names.h"
+#include "engine/snapshot.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/num.h"
@@ -114,11 +115,12 @@ static struct err *make_dir(const char *base, const char *name)
 
 static const char *const folders[] = { "", "log", "rootfs", "rw", "rw/upper", "rw/work" };
 
-static struct err *make_folder(struct instance *i)
+/* @staged: a disk that is there, with its project; NULL: none */
+static struct err *make_folder(struct instance *i, const char *staged)
 {
 	for (size_t n = 0; n < ARRAY_SIZE(folders); n++)
 		TRY(make_dir(i->state_dir, folders[n]));
-	TRY(quota_claim(i));
+	TRY(staged ? snapshot_take_over(i, staged) : quota_claim(i));
 	return instance_save_spec(i);
 }
 
@@ -132,11 +134,11 @@ static void warn_too_big(struct instance *i, struct strv *warnings)
 		strv_addf(warnings, "it cannot start on this host: %s", err_text(err));
 }
 
-static struct err *enter(struct instance *i)
+static struct err *enter(struct instance *i, const char *staged)
 {
 	i->created_ns = clock_wall_ns();
 	TRY(volumes_prepare(i));
-	TRY(make_folder(i));
+	TRY(make_folder(i, staged));
 	crash_point(i->e, CRASH_CREATE_FOLDER);
 	i->spec_dirty = true;
 	instance_touch(i);
@@ -163,13 +165,43 @@ struct err *engine_create(struct engine *e, struct spec *spec, struct instance *
 	engine_random_id(id);
 	i = instance_new(e, id);
 	i->spec = TAKE(s);
-	err = enter(i);
+	err = enter(i, NULL);
 	if (err) {
 		trash_put(e, i->state_dir);
 		instance_bury(i);
 		return err;
 	}
 	warn_too_big(i, ret_warnings);
+	instance_emit(i, "create", NULL);
+	*ret = i;
+	return NULL;
+}
+
+struct err *instance_create_whole(struct engine *e, struct spec *spec, const char *staged,
+				  struct instance **ret)
+{
+	OWN(spec) struct spec *s = spec;
+	struct instance *i;
+	struct err *err;
+	char id[65];
+
+	if (s->image_id && !image_by_id(e, s->image_id))
+		return err_new(ERR_NOT_FOUND, "its image %s is not here (%s)",
+			       s->image ? s->image : "", s->image_id);
+	TRY(settle_name(e, s));
+	settle_volumes(s);
+	TRY(networks_settle(e, s));
+	TRY(spec_check(s));
+	TRY(host_check(s));
+	engine_random_id(id);
+	i = instance_new(e, id);
+	i->spec = TAKE(s);
+	err = enter(i, staged);
+	if (err) {
+		trash_put(e, i->state_dir);
+		instance_bury(i);
+		return err;
+	}
 	instance_emit(i, "create", NULL);
 	*ret = i;
 	return NULL;

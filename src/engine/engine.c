@@ -292,6 +292,7 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 	TAILQ_INIT(&e->subscriptions);
 	TAILQ_INIT(&e->jobs);
 	TAILQ_INIT(&e->filevms);
+	TAILQ_INIT(&e->operations);
 	TAILQ_INIT(&e->shims);
 	e->sched = sched_new();
 	e->wake = loop_timer_new(l, on_wake, e);
@@ -379,6 +380,7 @@ void engine_free(struct engine *e)
 		end_filevms(e);
 		leave_host(e);
 	}
+	operations_free(e);
 	jobs_free(e);
 	instances_free(e);
 	networks_free(e);

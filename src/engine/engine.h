@@ -116,6 +116,7 @@ struct instance_view {
 	int restart_count;
 	int64_t created_ns, started_ns, finished_ns; /* wall clock; 0: never */
 	const char *queue_reason;                    /* why it waits; NULL when it does not */
+	const char *operation; /* "a snapshot": what is under way with it; NULL: nothing */
 	const char *address, *gateway, *mac; /* "10.88.0.5"; NULL: none; of the first network */
 	int prefix_len;
 	struct engine_endpoint endpoints[SPEC_NETWORKS_MAX]; /* that of network_mode first */
@@ -355,6 +356,90 @@ struct err *engine_files(struct engine *e, struct instance *i, const char *op, c
  */
 struct err *engine_sizes(struct engine *e, struct instance *only, bool with_volumes,
 			 struct engine_done done, struct engine_job **ret) MUST_USE;
+
+/* ---- snapshots and what else takes an instance some time (docs/protocols.md) ---- */
+
+struct engine_operation; /* ends with its completion */
+
+/* Who is told how it goes: {"status":text}, {"progress":{"status","current","total"}} */
+struct engine_watch {
+	void (*fn)(void *arg, const json_t *message); /* borrowed; NULL: nobody */
+	void *arg;
+};
+
+/** engine_operation_cancel() - its completion fails, now or when a supervisor has answered; what is
+ *  half-made goes; the instance runs on */
+void engine_operation_cancel(struct engine_operation *op);
+
+/** engine_operation_stop() - cancel what is under way with @i; ERR_STATE: nothing is */
+struct err *engine_operation_stop(struct instance *i) MUST_USE;
+
+struct engine_snapshot_wish {
+	const char *name;   /* NULL or "": snap0, checkpoint0 … */
+	bool stateful;      /* with all that runs in it */
+	bool is_checkpoint; /* is called so, when it has no name */
+	bool stops;         /* afterwards */
+};
+
+/**
+ * engine_snapshot_create() - of its disk, without its volumes; it runs on afterwards
+ * @ret: borrowed until @done is called; NULL: not wanted
+ * Return: NULL, done with the snapshot {"name","instance","created_ns","stateful","bytes",…};
+ *         ERR_STATE (another operation, it starts or stops, stateful and does not run);
+ *         ERR_EXISTS; ERR_UNSUPPORTED.
+ */
+struct err *engine_snapshot_create(struct engine *e, struct instance *i,
+				   const struct engine_snapshot_wish *wish,
+				   const struct engine_watch *watch, struct engine_done done,
+				   struct engine_operation **ret) MUST_USE;
+
+/** engine_snapshots() - array, by instance, oldest first; @only: of one; NULL: of all */
+json_t *engine_snapshots(struct engine *e, struct instance *only);
+size_t engine_snapshots_count(const struct instance *i);
+
+/** engine_snapshot_remove() - ERR_NOT_FOUND; ERR_STATE while it is restored */
+struct err *engine_snapshot_remove(struct instance *i, const char *name) MUST_USE;
+
+struct engine_restore_wish {
+	const char *name; /* NULL: the newest checkpoint */
+	const char *as;   /* a new instance of this name; NULL: in place */
+	bool force;       /* in place: though it runs; what there is, is kept as a snapshot */
+	bool disk_only;   /* not the state of a stateful one */
+};
+
+/** engine_snapshot_restore() - done with {"id","name","warnings"} */
+struct err *engine_snapshot_restore(struct engine *e, struct instance *i,
+				    const struct engine_restore_wish *wish,
+				    const struct engine_watch *watch, struct engine_done done,
+				    struct engine_operation **ret) MUST_USE;
+
+/** engine_fork() - @n running copies; done with {"names":[…],"warnings"} */
+struct err *engine_fork(struct engine *e, struct instance *i, int64_t n,
+			const struct engine_watch *watch, struct engine_done done,
+			struct engine_operation **ret) MUST_USE;
+
+/** engine_snapshot_export() - to @fd, consumed */
+struct err *engine_snapshot_export(struct engine *e, struct instance *i, const char *name, int fd,
+				   struct engine_done done, struct engine_job **ret) MUST_USE;
+
+/**
+ * engine_backup_create() - configuration, disk and named volumes to @fd, consumed
+ * @watch: {"begin":true} comes before the first byte
+ */
+struct err *engine_backup_create(struct engine *e, struct instance *i, int fd,
+				 const struct engine_watch *watch, struct engine_done done,
+				 struct engine_operation **ret) MUST_USE;
+
+/**
+ * engine_snapshot_import() - a new instance from @fd, consumed
+ * @as:        its name; NULL: as it was called
+ * @is_backup: the snapshot itself is not kept
+ * @ret:       NULL in it: the completion is on its way
+ * Return: NULL, done with {"id","name","warnings"}.
+ */
+struct err *engine_snapshot_import(struct engine *e, int fd, const char *as, bool is_backup,
+				   const struct engine_watch *watch, struct engine_done done,
+				   struct engine_operation **ret) MUST_USE;
 
 /* ---- volumes ---- */
 

@@ -35,6 +35,8 @@
  *	resources.c  accounting.c  measure.c  recovery.c  crash.c  quota.c  health.c
  *	slicing.c    which of those that run are frozen now
  *	catalog.c    what a lost store is made of again
+ *	operation.c  what takes an instance some time, one at a time
+ *	snapshot*.c  snapshots, checkpoints, forks, backups (snapshot.h)
  */
 
 #include <sys/queue.h>
@@ -70,13 +72,20 @@ enum crash_phase {
 	CRASH_PAUSED, /* frozen or thawed by the shim, not committed */
 	CRASH_EXEC,   /* exec asked for, its row is written, the shim does not know */
 	CRASH_EXEC_SENT,
-	CRASH_EXEC_STARTED, /* it runs; nobody was told */
-	CRASH_EXEC_EXITED,  /* told by the shim, not committed */
-	CRASH_EXITED,       /* told by the shim, not committed */
-	CRASH_EXIT_COMMIT,  /* committed, BYE not sent */
-	CRASH_REMOVING,     /* `rm -f` of what runs is committed, it is not killed yet */
-	CRASH_REMOVE,       /* folder is in the trash, row is there */
-	CRASH_REMOVED,      /* row is gone, trash is there */
+	CRASH_EXEC_STARTED,    /* it runs; nobody was told */
+	CRASH_EXEC_EXITED,     /* told by the shim, not committed */
+	CRASH_EXITED,          /* told by the shim, not committed */
+	CRASH_EXIT_COMMIT,     /* committed, BYE not sent */
+	CRASH_REMOVING,        /* `rm -f` of what runs is committed, it is not killed yet */
+	CRASH_REMOVE,          /* folder is in the trash, row is there */
+	CRASH_REMOVED,         /* row is gone, trash is there */
+	CRASH_SNAPSHOT_STILL,  /* it stands still, nothing is copied */
+	CRASH_SNAPSHOT_COPIED, /* its disk is copied, it stands still */
+	CRASH_SNAPSHOT_SEALED, /* the snapshot is whole, and not in its place */
+	CRASH_SNAPSHOT_MADE,   /* it is there; nobody was told, a checkpoint's instance lives */
+	CRASH_RESTORE_STAGED,  /* the new disk is whole, the old one counts */
+	CRASH_RESTORE_DUE,     /* the new one counts, the old one is in its place */
+	CRASH_RESTORE_HALF,    /* some of it is in its place */
 	CRASH_PHASES,
 };
 
@@ -238,6 +247,7 @@ struct instance {
 	struct loop_timer *stop_timer, *backoff_timer, *lock_timer, *notice_timer;
 	int lock_tries;
 	struct slicing_member *slicing; /* its place in the line; NULL: none */
+	struct engine_operation *op;    /* what is under way with it; NULL: nothing */
 	struct filevm *filevm; /* boots, runs or ends for its files; it does not run itself then */
 	struct engine_job *prep;
 	enum prep_kind prep_kind; /* what @prep makes */
@@ -312,6 +322,7 @@ TAILQ_HEAD(subscription_list, engine_subscription);
 TAILQ_HEAD(job_list, engine_job);
 TAILQ_HEAD(shim_list, shim_child);
 TAILQ_HEAD(filevm_list, filevm);
+TAILQ_HEAD(operation_list, engine_operation);
 
 /* policy.c: in force */
 struct policy {
@@ -437,6 +448,7 @@ struct engine {
 	struct shim_list shims; /* children that are to be reaped */
 	int shim_fd;            /* hostel-shim, opened at the first start; 0: not yet */
 	struct filevm_list filevms;
+	struct operation_list operations;
 
 	struct strmap initrds;        /* kernel bundle -> initramfs that a worker named */
 	struct network_list networks; /* the default one first */
@@ -513,6 +525,14 @@ bool instance_is_waiting(const struct instance *i);  /* queued or re-queued */
 const char *instance_kind(const struct instance *i); /* plan's kind */
 /** planner_of() - whoever plans and runs instances of a spec's kind */
 const struct planner *planner_of(const struct engine *e, const struct spec *s);
+
+/**
+ * instance_create_whole() - from a spec that was one's already, and a disk that is there
+ * @s:      consumed; its image is named by its id
+ * @staged: folder with the disk, for snapshot_take_over()
+ */
+struct err *instance_create_whole(struct engine *e, struct spec *s, const char *staged,
+				  struct instance **ret) MUST_USE;
 
 /* ---- ticket.c ---- */
 
@@ -768,6 +788,9 @@ struct err *quota_claim(struct instance *i) MUST_USE;
 /** quota_project() - number that its folder carries; 0: its disk is a file of its own */
 uint32_t quota_project(const struct instance *i);
 
+/** quota_reserve() - a number for a disk that is made for a new instance; 0: it needs none */
+struct err *quota_reserve(struct engine *e, const struct spec *s, uint32_t *ret) MUST_USE;
+
 /** quota_renew() - before a start; ERR_UNAVAILABLE when the file system no longer keeps to it */
 struct err *quota_renew(const struct instance *i, uint32_t id) MUST_USE;
 
@@ -807,6 +830,8 @@ int signal_parse(const char *text); /* "SIGTERM", "TERM", "15"; -1 */
 void remove_now(struct instance *i);
 void trash_sweep(struct engine *e);
 void trash_later(struct engine *e);
+/** trash_put_alone() - the same, and the project number that it may carry stays in use */
+void trash_put_alone(struct engine *e, const char *path);
 /** trash_put() - move a folder below root out of sight; the sweep deletes it */
 void trash_put(struct engine *e, const char *path);
 
@@ -897,6 +922,38 @@ bool filevm_held(const struct instance *i, struct amounts *ret);
 void filevm_free(struct instance *i);
 /** jobs_use_images() - does a worker run that reads or makes images? */
 bool jobs_use_images(const struct engine *e);
+
+/* ---- operation.c, snapshot_disk.c ---- */
+
+/** operation_give_way() - its user wants something else of it: cancel what is under way */
+void operation_give_way(struct instance *i);
+
+/** operation_run_ended() - its run is over */
+void operation_run_ended(struct instance *i);
+
+/** operation_filevm_gone() - its files are at rest */
+void operation_filevm_gone(struct instance *i);
+
+/** operation_text() - what is under way; NULL: nothing; static */
+const char *operation_text(const struct instance *i);
+
+/** operations_free() - the daemon ends: what was half-made is deleted by the next one */
+void operations_free(struct engine *e);
+
+/** snapshot_recover() - finish a restore that a daemon before us began to carry out */
+void snapshot_recover(struct instance *i);
+
+/** snapshot_restore_dir() - what its next start brings back; NULL: nothing; owned by the caller */
+char *snapshot_restore_dir(const struct instance *i);
+
+/** snapshot_restore_over() - it runs again, or did not: later starts are fresh ones */
+void snapshot_restore_over(struct instance *i);
+
+/** snapshot_wanted_end() - address and mac that it had on a network, when a state is brought back
+ *  in place; false: there is no wish
+ *  @address: NET_ADDRESS_TEXT bytes; @mac: NET_MAC_TEXT
+ */
+bool snapshot_wanted_end(const struct instance *i, const char *network, char address[], char mac[]);
 
 /* ---- catalog.c ---- */
 

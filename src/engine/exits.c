@@ -185,7 +185,9 @@ void exits_note(struct instance *i, const struct exit_note *x)
 	account_close(i);
 	crash_after_commit(i->e, CRASH_EXIT_COMMIT);
 	reset_run(i);
+	snapshot_restore_over(i);
 	emit_end(i);
+	operation_run_ended(i);
 	if (never_started)
 		tickets_fail(i, TICKET_START, ERR_INTERNAL, *i->error ? i->error : "it ended");
 	tickets_succeed(i, TICKET_STOP);

@@ -122,6 +122,9 @@ static struct err *check_vm(const struct instance *i, const char *op)
 	TRY(vm_check_agent(i));
 	if (i->is_removing)
 		return err_new(ERR_STATE, "Container %s is being removed", i->id);
+	if (i->op)
+		return err_new(ERR_STATE, "Container %s: %s is under way, try again after it",
+			       i->id, operation_text(i));
 	if (i->freeze.reasons & (1U << FREEZE_USER))
 		return err_new(ERR_STATE, "Container %s is paused, unpause it to reach its files",
 			       i->id);

@@ -115,7 +115,7 @@ static void end(struct filevm *v, int signum)
 
 static bool is_wanted(const struct instance *i)
 {
-	return i->start_wanted || i->is_removing;
+	return i->start_wanted || i->is_removing || i->op;
 }
 
 static void on_op_done(void *arg, struct err *err, const json_t *result)
@@ -188,6 +188,8 @@ static void go_on(struct instance *i)
 {
 	if (i->is_removing)
 		remove_now(i);
+	else if (i->op)
+		operation_filevm_gone(i);
 	else
 		shimlink_start_again(i);
 }

@@ -181,6 +181,7 @@ void start_withdraw(struct instance *i, const char *why)
 	i->durable = false;
 	queue_leave(i);
 	claim_release(i);
+	snapshot_restore_over(i);
 	refuse(i, why);
 }
 

@@ -295,6 +295,7 @@ struct instance_view instance_view(const struct instance *i)
 		.n_ports = i->n_ports,
 	};
 
+	v.operation = operation_text(i);
 	view_endpoints(i, &v);
 	health_view(i, &v);
 	return v;
@@ -489,7 +490,8 @@ static struct err *read_run(struct instance *i, const json_t *run)
 	TRY(json_read_fields(run_fields, ARRAY_SIZE(run_fields), run, i));
 	i->state = state_parse(jx_str(run, "state", "created"));
 	i->pid = (pid_t)jx_int(run, "pid", 0);
-	i->freeze.reasons = (unsigned)jx_int(run, "frozen", 0) & ~(1U << FREEZE_SLICE);
+	i->freeze.reasons = (unsigned)jx_int(run, "frozen", 0) &
+			    (1U << FREEZE_USER); /* the rest is ours, and over */
 	if (json_object_get(run, "address"))
 		read_old_end(i, run);
 	else

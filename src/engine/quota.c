@@ -39,18 +39,23 @@ void quota_probe(struct engine *e)
 	log_debug("project quota on %s: %s", e->c.root, e->has_projects ? "yes" : "no");
 }
 
+static bool is_wanted_by(const struct spec *s)
+{
+	return s->kind == SPEC_CONTAINER && s->disk_bytes;
+}
+
 static bool is_wanted(const struct instance *i)
 {
-	return i->spec->kind == SPEC_CONTAINER && i->spec->disk_bytes;
+	return is_wanted_by(i->spec);
 }
 
 /* Begins where the id says, so that daemons on one file system seldom meet. */
-static struct err *find_number(const struct instance *i, int fd, uint32_t *ret)
+static struct err *find_number(const char *instance_id, int fd, uint32_t *ret)
 {
 	char digits[8] = { 0 };
 	uint32_t first;
 
-	memcpy(digits, i->id, sizeof(digits) - 1);
+	memcpy(digits, instance_id, sizeof(digits) - 1);
 	first = (uint32_t)strtoul(digits, NULL, 16);
 	for (uint32_t n = 0; n < TRIES; n++) {
 		uint32_t id = PROJECT_FIRST | ((first + n) & PROJECT_MASK);
@@ -74,7 +79,7 @@ struct err *quota_claim(struct instance *i)
 		return NULL;
 	if (fd < 0)
 		return err_sys(errno, "%s/rw", i->state_dir);
-	TRY(find_number(i, fd, &id));
+	TRY(find_number(i->id, fd, &id));
 	TRY(project_limit(fd, id, i->spec->disk_bytes));
 	for (size_t n = 0; n < ARRAY_SIZE(carriers); n++) {
 		OWN(fd) int dir = open_folder(i->state_dir, carriers[n]);
@@ -82,6 +87,21 @@ struct err *quota_claim(struct instance *i)
 		TRY_MSG(project_put(dir, id), "%s/%s", i->state_dir, carriers[n]);
 	}
 	return NULL;
+}
+
+struct err *quota_reserve(struct engine *e, const struct spec *s, uint32_t *ret)
+{
+	OWN(fd) int fd = open_folder(e->c.root, "");
+	char near[65];
+
+	*ret = 0;
+	if (!e->has_projects || !is_wanted_by(s))
+		return NULL;
+	if (fd < 0)
+		return err_sys(errno, "%s", e->c.root);
+	engine_random_id(near);
+	TRY(find_number(near, fd, ret));
+	return project_limit(fd, *ret, s->disk_bytes);
 }
 
 uint32_t quota_project(const struct instance *i)

@@ -318,6 +318,7 @@ static void recover_each(struct engine *e, bool rebooted)
 
 	for (i = TAILQ_FIRST(&e->instances); i; i = next) {
 		next = TAILQ_NEXT(i, link);
+		snapshot_recover(i);
 		recover_one(i, rebooted);
 	}
 }

@@ -31,12 +31,17 @@ static void on_sweep(void *arg)
 
 void trash_put(struct engine *e, const char *path)
 {
+	quota_release(e, path);
+	trash_put_alone(e, path);
+}
+
+void trash_put_alone(struct engine *e, const char *path)
+{
 	char id[65];
 
 	engine_random_id(id);
 	OWN(mem) char *to = engine_path(e, "tmp/trash-%.24s", id);
 
-	quota_release(e, path);
 	if (rename(path, to) < 0) {
 		if (errno != ENOENT)
 			log_warn("%s: %s", path, strerror(errno));
@@ -141,6 +146,7 @@ void remove_now(struct instance *i)
 {
 	struct engine *e = i->e;
 
+	operation_give_way(i);
 	if (i->filevm) {
 		i->is_removing = true; /* it comes back here */
 		filevm_end(i);
@@ -186,6 +192,7 @@ struct err *engine_remove(struct engine *e, struct instance *i, bool force, bool
 {
 	if (instance_is_alive(i) && !force)
 		return refuse_alive(i);
+	operation_give_way(i);
 	i->remove_volumes |= volumes;
 	ticket_new(e, i, TICKET_REMOVE, done);
 	if (instance_is_waiting(i))

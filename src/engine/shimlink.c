@@ -66,6 +66,7 @@ static int64_t log_number(const struct instance *i, const char *opt, int64_t fal
 static void shim_argv(const struct instance *i, struct strv *argv)
 {
 	const struct spec *s = i->spec;
+	OWN(mem) char *restore = snapshot_restore_dir(i);
 
 	strv_addf(argv, "hostel-shim");
 	strv_add(argv, "--id");
@@ -90,6 +91,10 @@ static void shim_argv(const struct instance *i, struct strv *argv)
 		strv_add(argv, "--stdin-once");
 	if (TAILQ_EMPTY(&i->parked))
 		strv_add(argv, "--detached");
+	if (restore) {
+		strv_add(argv, "--restore");
+		strv_add(argv, restore);
+	}
 }
 
 /* Lives until the process is reaped, longer than its instance when that is removed. */
@@ -405,6 +410,7 @@ void shimlink_started(struct instance *i, pid_t pid, int64_t started_ns)
 	i->oom = false;
 	i->exit_code = 0;
 	update_started(i);
+	snapshot_restore_over(i);
 	instance_emit(i, "start", NULL);
 	health_start(i);
 	hints_started(i);

@@ -399,7 +399,7 @@ void slicing_changed(struct instance *i)
 	struct slice_job job = job_of(i);
 	int64_t now = clock_boot_ns();
 
-	if (!m && i->state == INST_RUNNING && !(i->freeze.reasons & (1U << FREEZE_USER)))
+	if (!m && i->state == INST_RUNNING && !i->freeze.reasons)
 		slicing_enter(i, false);
 	if (!m)
 		return;

@@ -31,7 +31,7 @@ void start_admitted(struct instance *i)
 {
 	struct err *err;
 
-	i->start_wanted = !shimlink_is_gone(i) || i->filevm;
+	i->start_wanted = !shimlink_is_gone(i) || i->filevm || i->op;
 	if (i->start_wanted) {
 		filevm_end(i);
 		return; /* comes back here */
@@ -120,6 +120,7 @@ void start_failed(struct instance *i, enum err_kind kind, const char *why)
 	prep_cancel(i);
 	queue_leave(i);
 	claim_release(i);
+	snapshot_restore_over(i);
 	streams_close(i);
 	/* 126 and 127 are the request's fault; the rest is ours, whatever its kind. */
 	if (code != 128)

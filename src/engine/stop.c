@@ -186,6 +186,8 @@ struct err *engine_stop(struct engine *e, struct instance *i, const char *signal
 	if (ret_already)
 		*ret_already = false;
 	TRY(signal_of(signal, stop_signal(i), &signum));
+	if (instance_is_alive(i))
+		operation_give_way(i);
 	if (instance_is_waiting(i)) {
 		i->manual_stop = true;
 		start_withdraw(i, "withdrawn: stopped while it waited");
@@ -226,6 +228,8 @@ struct err *engine_kill(struct engine *e, struct instance *i, const char *signal
 		stop_alive(i, signum, -2);
 		return NULL;
 	}
+	if (is_fatal(signum))
+		operation_give_way(i);
 	if (signum == SIGKILL || signum == stop_signal(i)) {
 		/* Restart policies must know, whatever becomes of us. */
 		i->manual_stop = true;
@@ -248,6 +252,7 @@ struct err *engine_restart(struct engine *e, struct instance *i, const char *sig
 	i->restart_event = true;
 	if (!instance_is_alive(i))
 		return engine_start(e, i, HOLD_AUTO, done, &already, NULL);
+	operation_give_way(i);
 	t = ticket_new(e, i, TICKET_START, done);
 	t->hold = HOLD_CLIENT;
 	i->restart_asked = i->stop_asked = true;
@@ -331,6 +336,9 @@ struct err *engine_pause(struct engine *e, struct instance *i, bool on, struct e
 
 	if (i->state != INST_RUNNING || !i->conn)
 		return err_new(ERR_STATE, "container %s is not running", i->id);
+	if (i->op)
+		return err_new(ERR_STATE, "container %s: %s is under way, try again after it",
+			       i->id, operation_text(i));
 	if (on == is_paused)
 		return err_new(ERR_STATE,
 			       on ? "container %s is already paused" : "Container %s is not paused",

@@ -101,6 +101,15 @@ struct err *job_seccomp(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_identity(struct job *j, json_t **ret_done) MUST_USE;
 /** job_certificate() - trust.c: is it one, and which? */
 struct err *job_certificate(struct job *j, json_t **ret_done) MUST_USE;
+/** job_snapshot_copy() - snapshot.c: files of an instance into a folder */
+struct err *job_snapshot_copy(struct job *j, json_t **ret_done) MUST_USE;
+/** job_snapshot_seal() - checksums and header of a new snapshot */
+struct err *job_snapshot_seal(struct job *j, json_t **ret_done) MUST_USE;
+/** job_snapshot_stage() - check a snapshot, and copy it to where an instance takes it from */
+struct err *job_snapshot_stage(struct job *j, json_t **ret_done) MUST_USE;
+/** job_snapshot_export() - snapshot_file.c: as one file; job_snapshot_import() - from one */
+struct err *job_snapshot_export(struct job *j, json_t **ret_done) MUST_USE;
+struct err *job_snapshot_import(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_kvm_probe(struct job *j, json_t **ret_done) MUST_USE;
 
 #endif

@@ -19,6 +19,11 @@ static const struct job_type jobs[] = {
 	{ "kvm-probe", job_kvm_probe },
 	{ "identity", job_identity },
 	{ "certificate", job_certificate },
+	{ "snapshot-copy", job_snapshot_copy },
+	{ "snapshot-seal", job_snapshot_seal },
+	{ "snapshot-stage", job_snapshot_stage },
+	{ "snapshot-export", job_snapshot_export },
+	{ "snapshot-import", job_snapshot_import },
 };
 
 const struct job_type *job_find(const char *name)
