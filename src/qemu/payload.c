@@ -322,20 +322,20 @@ static void on_info(struct payload *p)
 
 static void on_starter_failed(struct payload *p)
 {
+	const struct saved_state *saved = &p->info.saved;
 	struct starter_failure f;
 	OWN(mem) char *text = NULL;
-	size_t left;
+	size_t before = p->info.what ? saved->n_unread + saved->n_unsent : 0;
+	size_t left = p->report_text.len;
 
-	if (p->info.what) /* what came before it */
-		str_drop(&p->report_text, p->info.saved.n_unread + p->info.saved.n_unsent);
-	left = p->report_text.len;
-	if (left < sizeof(f))
+	if (left < before + sizeof(f))
 		return;
-	memcpy(&f, p->report_text.buf, sizeof(f));
+	memcpy(&f, p->report_text.buf + before, sizeof(f));
 	if (f.what != STARTER_FAILURE)
 		return;
-	left -= sizeof(f);
-	text = xstrndup(p->report_text.buf + sizeof(f), f.text_len < left ? f.text_len : left);
+	before += sizeof(f);
+	left -= before;
+	text = xstrndup(p->report_text.buf + before, f.text_len < left ? f.text_len : left);
 	fail_with(p, f.kind < ERR_KINDS ? (int)f.kind : ERR_INTERNAL, text);
 }
 

@@ -70,6 +70,8 @@ static struct err *open_payload(struct payload *p, struct payload_io *io)
 	struct session *s;
 
 	TRY(check_streams(p));
+	if (p->report_text.len < st->n_unread + st->n_unsent)
+		return err_new(ERR_INTERNAL, "bytes of its port are missing");
 	s = vm_session_new(p, NULL);
 	s->is_tty = st->is_tty;
 	s->has_stdin = st->has_stdin && !st->in.is_ended;
