@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages of tools/packages.txt that are missing. Needs root and Debian 12.
+# Install the Debian packages of tools/packages.txt that are missing, and CRIU (criu.sh). Needs root and Debian 12.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 list="$(dirname "$0")/packages.txt"
@@ -7,7 +7,13 @@ missing=""
 for p in $(sed 's/#.*//' "$list"); do
 	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
-[ -n "$missing" ] || exit 0
+criu() {
+	sh "$(dirname "$0")/criu.sh" >/dev/null
+}
+if [ -z "$missing" ]; then
+	criu
+	exit
+fi
 if [ "$(id -u)" != 0 ]; then
 	echo "deps: not root; please install:$missing" >&2
 	exit 1
@@ -30,3 +36,4 @@ if ! { apt-get -q update && apt-get -qy install --no-install-recommends $missing
 	exit 1
 fi
 rm -f "$log"
+criu

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_bridge.h>
 #include <linux/if_tun.h>
 #include <linux/veth.h>
 #include <stdio.h>
@@ -49,16 +50,13 @@ static void put_peer(struct nl_batch *b, const struct net_link *l, int ns_type, 
 	nl_nest_end(b, info);
 }
 
-/*
- * Let an instance reach itself by a port that it published: with br_netfilter the bridge itself
- * rewrites the packet, and may then have to send it out where it came from.
- */
-static void add_hairpin(struct nl_batch *b, const char *host_ifname)
+/* Set a switch of the bridge's port that a link is. */
+static void add_port(struct nl_batch *b, const char *host_ifname, int type, uint8_t value,
+		     const char *what)
 {
 	static const struct ifinfomsg any = { 0 };
-	const uint8_t on = 1;
 
-	nl_add(b, RTM_NEWLINK, 0, &any, sizeof(any), "set hairpin");
+	nl_add(b, RTM_NEWLINK, 0, &any, sizeof(any), what);
 	nl_put_text(b, IFLA_IFNAME, host_ifname);
 
 	size_t info = nl_nest(b, IFLA_LINKINFO);
@@ -67,9 +65,29 @@ static void add_hairpin(struct nl_batch *b, const char *host_ifname)
 
 	size_t data = nl_nest(b, IFLA_INFO_SLAVE_DATA);
 
-	nl_put(b, IFLA_BRPORT_MODE, &on, sizeof(on));
+	nl_put(b, type, &value, sizeof(value));
 	nl_nest_end(b, data);
 	nl_nest_end(b, info);
+}
+
+/*
+ * Let an instance reach itself by a port that it published: with br_netfilter the bridge itself
+ * rewrites the packet, and may then have to send it out where it came from.
+ */
+static void add_hairpin(struct nl_batch *b, const char *host_ifname)
+{
+	add_port(b, host_ifname, IFLA_BRPORT_MODE, 1, "set hairpin");
+}
+
+struct err *net_link_hold(const char *host_ifname, bool on)
+{
+	struct nl_batch b = { .len = 0 };
+
+	add_port(&b, host_ifname, IFLA_BRPORT_STATE, on ? BR_STATE_DISABLED : BR_STATE_FORWARDING,
+		 on ? "hold its packets" : "let its packets through");
+	nl_fine(&b, ENODEV);
+	TRY_MSG(nl_run(&b), "link %s", host_ifname);
+	return NULL;
 }
 
 static struct err *new_veth(const struct net_link *l, int bridge, int ns_type, uint32_t ns)

@@ -189,6 +189,13 @@ struct err *net_tap_open(const struct net_link *l, int *ret_fd) MUST_USE;
 /** net_set_rates() - change the limits of an existing link (hostel update); 0 lifts one */
 struct err *net_set_rates(const struct net_link *l) MUST_USE;
 
+/**
+ * net_link_hold() - drop every packet from and to an instance, or let them through again
+ * By its port of the bridge, so that neither end sees its link go: who sends tries again later.  A link
+ * that has gone is fine.
+ */
+struct err *net_link_hold(const char *host_ifname, bool on) MUST_USE;
+
 /** net_link_delete() - remove the host's end and its ifb; absent ones are fine */
 struct err *net_link_delete(const char *host_ifname) MUST_USE;
 

@@ -281,6 +281,19 @@ struct err *cgroup_join(const char *path)
 	return NULL;
 }
 
+struct err *cgroup_join_core(const char *path)
+{
+	const char *core = core_name();
+
+	TRY_MSG(cgroup_put(core, path, "cgroup.procs", "0"), "join cgroup %s", path);
+	return NULL;
+}
+
+char *cgroup_freezer_dir(const char *path)
+{
+	return cgroup_dir(core_name(), path);
+}
+
 struct err *cgroup_add(const char *path, pid_t pid)
 {
 	const char *const *names;

@@ -102,6 +102,15 @@ struct err *cgroup_set(const char *path, const struct cgroup_limits *l) MUST_USE
 /** cgroup_join() - move the calling (single-threaded) process into the group */
 struct err *cgroup_join(const char *path) MUST_USE;
 
+/**
+ * cgroup_join_core() - move the calling process into the one hierarchy that freezes, kills and
+ * lists, and no other: with a hierarchy per controller no limit counts it then
+ */
+struct err *cgroup_join_core(const char *path) MUST_USE;
+
+/** cgroup_freezer_dir() - the group's folder in that hierarchy; owned by the caller */
+char *cgroup_freezer_dir(const char *path);
+
 /** cgroup_add() - move another process with all its threads into the group */
 struct err *cgroup_add(const char *path, pid_t pid) MUST_USE;
 
