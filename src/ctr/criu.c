@@ -34,10 +34,11 @@ static const char *const places[] = {
 
 /* Lines that stand there whatever happens, or that only say that something before them failed. */
 static const char *const harmless[] = {
-	"Can't open /proc/sys/kernel/unprivileged_userfaultfd",
-	"Unable to open /sys/fs/cgroup",
-	"Can't cure",
-	"Unexpected exit code",
+	"Can't setup RLIMIT_NOFILE for self",
+	"Dumping FAILED",
+	"Restoring FAILED",
+	"exited, status=",
+	"killed by signal",
 };
 
 static bool is_harmless(const char *line)
@@ -75,6 +76,7 @@ struct session {
 	int sock;
 	pid_t pid;
 	int64_t end_ns;
+	bool stage_failed; /* what our side had to do at a stage */
 };
 
 static const char *find_program(const char *wanted)
@@ -89,10 +91,10 @@ static const char *find_program(const char *wanted)
 
 static _Noreturn void become_criu(const struct criu_run *c, const char *program, int sock)
 {
-	static char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				     NULL };
-	char number[16];
-	char *argv[] = { "criu", "swrk", number, NULL };
+	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	char name[] = "criu", mode[] = "swrk", number[16];
+	char *argv[] = { name, mode, number, NULL };
+	char *env[] = { path, NULL };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(number, sizeof(number), "%d", sock);
@@ -161,20 +163,20 @@ static struct err *wait_for_answer(const struct session *s)
 	}
 }
 
-static struct err *tell_stage(const struct session *s, const struct criu_answer *a, int fd)
+static struct err *tell_stage(struct session *s, const struct criu_answer *a, int fd)
 {
 	OWN(mem) char *name = xstrndup(a->script ? a->script : "", a->script_len);
 	OWN(err) struct err *e = s->c->stage ? s->c->stage(s->c->arg, name, a->pid, fd) : NULL;
 	OWN(str) struct str msg = { 0 };
 
+	s->stage_failed = e != NULL;
 	criu_notified(&msg, !e);
 	TRY(send_text(s, &msg));
 	return TAKE(e);
 }
 
 /* One answer; *@ret_final: it is the last. */
-static struct err *take_answer(const struct session *s, struct criu_answer *a, char *buf,
-			       bool *ret_final)
+static struct err *take_answer(struct session *s, struct criu_answer *a, char *buf, bool *ret_final)
 {
 	int fds[SOCK_MSG_FDS_MAX];
 	size_t len = 0;
@@ -182,7 +184,8 @@ static struct err *take_answer(const struct session *s, struct criu_answer *a, c
 
 	TRY(wait_for_answer(s));
 	TRY(sock_recv_msg(s->sock, buf, CRIU_MSG_MAX, 0, &len, fds));
-	e = len ? criu_answer_read(buf, len, a) : err_new(ERR_INTERNAL, "criu ended without a word");
+	e = len ? criu_answer_read(buf, len, a)
+		: err_new(ERR_INTERNAL, "criu ended without a word");
 	*ret_final = e || a->type != CRIU_NOTIFY;
 	if (!*ret_final)
 		e = tell_stage(s, a, fds[0]);
@@ -191,7 +194,7 @@ static struct err *take_answer(const struct session *s, struct criu_answer *a, c
 	return e;
 }
 
-static struct err *ask(const struct session *s, char *buf, struct criu_answer *ret)
+static struct err *ask(struct session *s, char *buf, struct criu_answer *ret)
 {
 	OWN(str) struct str msg = { 0 };
 	bool is_final = false;
@@ -209,10 +212,9 @@ static struct err *ask(const struct session *s, char *buf, struct criu_answer *r
 static struct err *check_version(const char *program)
 {
 	const struct str none = { 0 };
-	const struct criu_run c = { .program = program,
-				    .type = CRIU_VERSION,
-				    .opts = &none,
-				    .timeout_ns = VERSION_NS };
+	const struct criu_run c = {
+		.program = program, .type = CRIU_VERSION, .opts = &none, .timeout_ns = VERSION_NS
+	};
 	struct session s = { .c = &c, .sock = -1, .end_ns = clock_boot_ns() + VERSION_NS };
 	struct criu_answer a = { 0 };
 	char buf[CRIU_MSG_MAX];
@@ -251,10 +253,10 @@ struct err *criu_run(const struct criu_run *c, pid_t *ret_pid)
 	if (!e)
 		e = ask(&s, buf, &a);
 	finish(&s, e != NULL);
-	if (e && err_kind(e) != ERR_INTERNAL)
+	if (e && (s.stage_failed || err_kind(e) != ERR_INTERNAL))
 		return TAKE(e);
 	if (e || !a.success)
-		return e && a.type == CRIU_NOTIFY ? TAKE(e) : why(c, &a);
+		return why(c, &a);
 	if (ret_pid)
 		*ret_pid = a.pid;
 	return NULL;

@@ -21,9 +21,9 @@ struct criu_run {
 	const char *program; /* NULL: where it is usually installed */
 	enum criu_type type;
 	const struct str *opts;
-	int work_fd;    /* folder of its log */
+	int work_fd;     /* folder of its log */
 	const char *log; /* name of the log in there */
-	const int *fds; /* that it inherits under the same number */
+	const int *fds;  /* that it inherits under the same number */
 	size_t n_fds;
 	int64_t timeout_ns;
 	/* Optional: a stage is reached; it goes on when this returns NULL. @fd: borrowed, or -1. */

@@ -4,8 +4,8 @@
 
 /*
  * What `criu swrk` is asked and answers: messages of Protocol Buffers, one per packet of a
- * SEQPACKET socket.  Only the fields that we use; numbers as criu 4.2 has them.  An encoder of our own,
- * since the shim is static and small, and these are a dozen fields.
+ * SEQPACKET socket.  Only the fields that we use; numbers as criu 4.2 has them.  An encoder of our
+ * own, since the shim is static and small, and these are a dozen fields.
  *
  * Pure.
  */
@@ -36,6 +36,7 @@ enum criu_opt {
 	CRIU_OPT_LOG_FILE = 10,
 	CRIU_OPT_NOTIFY = 12,
 	CRIU_OPT_ROOT = 13,
+	CRIU_OPT_WORK_FD = 17,
 	CRIU_OPT_SIBLING = 26,
 	CRIU_OPT_INHERIT_FD = 27,
 	CRIU_OPT_CGROUPS = 34,

@@ -132,12 +132,17 @@ static void new_keyring(void)
 
 struct err *inside_hostname(struct run *r)
 {
-	const char *host = jx_str(r->plan.oci, "hostname", NULL);
-	const char *domain = jx_str(r->plan.oci, "domainname", NULL);
-
 	new_keyring();
 	if (!(r->ns_new & CLONE_NEWUTS))
 		return NULL;
+	return set_hostname(&r->plan);
+}
+
+struct err *set_hostname(const struct plan *p)
+{
+	const char *host = jx_str(p->oci, "hostname", NULL);
+	const char *domain = jx_str(p->oci, "domainname", NULL);
+
 	if (host && sethostname(host, strlen(host)) < 0)
 		return err_sys(errno, "set hostname %s", host);
 	if (domain && setdomainname(domain, strlen(domain)) < 0)
@@ -187,7 +192,7 @@ struct err *inside_network(struct run *r)
 	return NULL;
 }
 
-static struct err *set_sysctl(const char *key, const char *value)
+struct err *set_sysctl(const char *key, const char *value)
 {
 	OWN(mem) char *path = xasprintf("/proc/sys/%s", key);
 	OWN(fd) int fd = -1;

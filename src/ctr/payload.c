@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ctr/checkpoint.h"
 #include "ctr/report.h"
 #include "ctr/start.h"
 #include "net/net.h"
@@ -31,6 +33,7 @@
 #define KILL_MS       1000
 #define REMOVE_MS     500
 #define COMM_MAX      32
+#define EXECS_NS      INT64_C(5000000000) /* that a checkpoint waits for execs to end */
 
 enum stage {
 	STAGE_STARTING, /* a starter is at work; its reports come */
@@ -52,9 +55,10 @@ struct proc {
 	pid_t pid; /* 0: not yet */
 	int pidfd;
 	struct poll_watch *exit_watch;
-	struct payload_io io; /* ours until STARTED is told */
-	int master;           /* our own copy, for resize */
-	bool was_killed;      /* by a signal() of ours */
+	struct payload_io io;    /* ours until STARTED is told */
+	int master;              /* our own copy, for resize */
+	ino_t pipes[DUMP_PIPES]; /* of its stdio; 0: none */
+	bool was_killed;         /* by a signal() of ours */
 	int fail_kind;
 	char *fail_text; /* the start failed */
 };
@@ -74,11 +78,18 @@ struct payload {
 	struct poll_timer *oom_again; /* look once more: the count comes after the event */
 	int oom_tries;
 	struct poll_timer *sweep; /* without a pid namespace: orphans come to the shim */
+	/* A checkpoint: waiting for execs to end, or on its way or done. */
+	struct checkpoint *checkpoint;
+	struct poll_timer *execs_limit;
+	int checkpoint_fd;
+	void (*checkpoint_done)(void *arg, struct err *e, const char *text);
+	void *checkpoint_arg;
 };
 
 static void on_report(void *arg, short revents);
 static void on_exit_of(void *arg, short revents);
 static void on_undone(void *arg, short revents);
+static void begin_checkpoint(void *arg);
 
 static bool is_init(const struct proc *c)
 {
@@ -138,6 +149,15 @@ static void exec_free(struct proc *c)
 	free(c);
 }
 
+static void end_checkpoint(struct payload *p)
+{
+	checkpoint_free(TAKE(p->checkpoint));
+	if (p->execs_limit)
+		poll_timer_free(TAKE(p->execs_limit));
+	own_fd_release(&p->checkpoint_fd);
+	p->checkpoint_fd = -1;
+}
+
 static void stop_oom(struct payload *p)
 {
 	if (p->oom_watch)
@@ -152,6 +172,7 @@ static void payload_free(struct payload *p)
 		return;
 	while (p->execs)
 		exec_free(p->execs);
+	end_checkpoint(p);
 	proc_done(&p->init);
 	stop_oom(p);
 	if (p->sweep)
@@ -173,6 +194,13 @@ static struct proc *find_proc(struct payload *p, const char *exec_id)
 }
 
 /* ---- launching ---- */
+
+static ino_t pipe_inode(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
 
 /* Pipes of one process: our ends in @ours, those of the process in @s. */
 static struct err *make_pipes(bool has_stdin, struct payload_io *ours, struct ctr_start *s)
@@ -226,6 +254,9 @@ static struct err *launch(struct proc *c, struct ctr_start *s, bool has_stdin,
 	s->cols = c->cols;
 	if (!c->is_tty)
 		e = make_pipes(has_stdin, &c->io, s);
+	c->pipes[0] = pipe_inode(s->in);
+	c->pipes[1] = pipe_inode(s->out);
+	c->pipes[2] = pipe_inode(s->err);
 	if (!e)
 		e = fork_starter(c, s, run);
 	close_ends(s);
@@ -235,16 +266,19 @@ static struct err *launch(struct proc *c, struct ctr_start *s, bool has_stdin,
 static struct err *ctr_start(const struct payload_host *host, struct payload **ret)
 {
 	struct payload *p = xnew(struct payload);
-	struct ctr_start s = { .process_fd = -1, .init_pidfd = -1 };
+	struct ctr_start s = { .process_fd = -1,
+			       .init_pidfd = -1,
+			       .restore_dir = host->restore_dir };
 	struct err *e;
 
 	p->host = host;
-	p->oom_fd = -1;
+	p->oom_fd = p->checkpoint_fd = -1;
 	proc_init(&p->init, p, NULL);
 	p->init.is_tty = host->is_tty;
 	p->init.rows = host->rows;
 	p->init.cols = host->cols;
-	e = launch(&p->init, &s, host->has_stdin, ctr_start_run);
+	e = launch(&p->init, &s, host->has_stdin,
+		   host->restore_dir ? ctr_restore_run : ctr_start_run);
 	if (e) {
 		payload_free(p);
 		return e;
@@ -264,6 +298,8 @@ static struct err *ctr_exec(struct payload *p, const char *exec_id, int process_
 
 	if (p->init.stage != STAGE_RUNNING || p->init.pidfd < 0)
 		return err_new(ERR_STATE, "container is not running");
+	if (p->checkpoint)
+		return err_new(ERR_STATE, "container stands still for a checkpoint");
 	if (strlen(exec_id) > EXEC_ID_MAX || find_proc(p, exec_id))
 		return err_new(ERR_EXISTS, "exec %s exists", exec_id);
 	c = xnew(struct proc);
@@ -312,6 +348,8 @@ static void take_report(struct proc *c, const struct report *r, int fds[2])
 		take_process(c, r, fds);
 	if (r->type == REPORT_TTY)
 		take_tty(c, fds);
+	if (r->type == REPORT_STDIN_ENDED && !c->is_tty && c->io.in >= 0)
+		close(TAKE_FD(c->io.in));
 	if (r->type == REPORT_LINK)
 		strv_add(&c->p->links, r->text);
 	if (r->type == REPORT_FAILED && !c->fail_text) {
@@ -556,8 +594,12 @@ static void exec_ended(struct proc *c)
 				    .io = PAYLOAD_IO_NONE,
 				    .code = reap(c->pid, c->pidfd) };
 
+	struct payload *p = c->p;
+
 	tell(c, ev);
 	exec_free(c);
+	if (!p->execs && p->execs_limit)
+		begin_checkpoint(p);
 }
 
 /* Those of a pid namespace die with its first process; others are killed by group. */
@@ -586,6 +628,20 @@ static void read_comm(pid_t pid, char comm[COMM_MAX])
 	comm[strcspn(comm, "\n")] = '\0';
 }
 
+/* It has ended. */
+static void stop_checkpoint(struct payload *p)
+{
+	struct err *e = NULL;
+
+	if (p->checkpoint && checkpoint_is_busy(p->checkpoint)) {
+		checkpoint_abort(p->checkpoint); /* frees it, see on_written() */
+	} else if (p->execs_limit) {
+		e = err_new(ERR_STATE, "it ended");
+		end_checkpoint(p);
+		p->checkpoint_done(p->checkpoint_arg, e, NULL);
+	}
+}
+
 static void init_ended(struct proc *c)
 {
 	struct payload *p = c->p;
@@ -596,6 +652,7 @@ static void init_ended(struct proc *c)
 
 	read_comm(c->pid, comm);
 	ev.code = reap(c->pid, c->pidfd);
+	stop_checkpoint(p);
 	ev.oom = died_of_memory(p, ev.code);
 	if (ev.oom)
 		ev.text = text = oom_text(p, comm);
@@ -635,6 +692,9 @@ static struct err *ctr_signal(struct payload *p, const char *exec_id, int signum
 	c->was_killed |= signum == SIGKILL;
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, signum, NULL, 0) < 0)
 		return err_sys(errno, "send signal %d", signum);
+	/* All at once: a v1 freezer lets nobody die, and no other is to run on for a moment. */
+	if (is_init(c) && signum == SIGKILL && p->checkpoint && !checkpoint_is_busy(p->checkpoint))
+		return cgroup_kill(p->cgroup, 0);
 	return NULL;
 }
 
@@ -657,13 +717,102 @@ static struct err *ctr_freeze(struct payload *p, bool on)
 {
 	if (!p->cgroup)
 		return err_new(ERR_UNSUPPORTED, "no cgroup to freeze");
+	if (p->checkpoint) {
+		checkpoint_set_frozen(p->checkpoint, on);
+		return NULL;
+	}
 	return cgroup_freeze(p->cgroup, on);
 }
 
 static void ctr_unslice(struct payload *p)
 {
-	if (p->cgroup)
+	if (p->checkpoint)
+		checkpoint_set_frozen(p->checkpoint, false);
+	else if (p->cgroup)
 		err_free(cgroup_freeze_ask(p->cgroup, false));
+}
+
+/* ---- checkpoint ---- */
+
+static void on_written(void *arg, struct err *e, const char *text)
+{
+	struct payload *p = arg;
+	OWN(mem) char *kept = text ? xstrdup(text) : NULL;
+
+	if (e)
+		end_checkpoint(p);
+	p->checkpoint_done(p->checkpoint_arg, e, kept);
+}
+
+static void fail_checkpoint(struct payload *p, struct err *e)
+{
+	end_checkpoint(p);
+	p->checkpoint_done(p->checkpoint_arg, e, NULL);
+}
+
+/* Its sessions are not of its first process' making: nobody could speak to them afterwards. */
+static void execs_remain(void *arg)
+{
+	struct payload *p = arg;
+	const struct proc *c = p->execs;
+	char comm[COMM_MAX] = "";
+
+	read_comm(c->pid, comm);
+	fail_checkpoint(p, err_new(ERR_STATE, "exec %.12s (%s) runs in it: end it first",
+				   c->exec_id, comm[0] ? comm : "starting"));
+}
+
+static void begin_checkpoint(void *arg)
+{
+	struct payload *p = arg;
+	struct checkpoint_config c = {
+		.poller = p->host->poller,
+		.cgroup = p->cgroup,
+		.dump = { .state_dir = p->host->state_dir,
+			  .dir_fd = p->checkpoint_fd,
+			  .pid = p->init.pid,
+			  .is_tty = p->init.is_tty },
+		.done = on_written,
+		.arg = p,
+	};
+	struct err *e;
+
+	poll_timer_free(TAKE(p->execs_limit));
+	memcpy(c.dump.pipes, p->init.pipes, sizeof(c.dump.pipes));
+	e = checkpoint_begin(&c, &p->checkpoint);
+	if (e)
+		fail_checkpoint(p, e);
+}
+
+static struct err *ctr_checkpoint(struct payload *p, int dir_fd,
+				  void (*done)(void *arg, struct err *e, const char *text),
+				  void *arg)
+{
+	if (!p->alone || !p->cgroup)
+		return err_new(ERR_UNSUPPORTED, "%s",
+			       p->alone ? "it has no cgroup to be frozen by"
+					: "it has no process numbers of its own (--pid)");
+	if (p->checkpoint || p->execs_limit)
+		return err_new(ERR_STATE, "its state is being written already");
+	p->checkpoint_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+	if (p->checkpoint_fd < 0)
+		return err_sys(errno, "keep the checkpoint's folder");
+	p->checkpoint_done = done;
+	p->checkpoint_arg = arg;
+	p->execs_limit = p->execs ? poll_timer_new(p->host->poller, EXECS_NS, execs_remain, p)
+				  : poll_timer_new(p->host->poller, 0, begin_checkpoint, p);
+	return NULL;
+}
+
+static struct err *ctr_resume(struct payload *p)
+{
+	OWN(err) struct err *e = NULL;
+
+	if (!p->checkpoint || checkpoint_is_busy(p->checkpoint))
+		return err_new(ERR_STATE, "it does not stand still");
+	e = checkpoint_release(p->checkpoint);
+	end_checkpoint(p);
+	return TAKE(e);
 }
 
 const struct payload_ops ctr_payload_ops = {
@@ -673,6 +822,8 @@ const struct payload_ops ctr_payload_ops = {
 	.signal = ctr_signal,
 	.resize = ctr_resize,
 	.freeze = ctr_freeze,
+	.checkpoint = ctr_checkpoint,
+	.resume = ctr_resume,
 	.unslice = ctr_unslice,
 	.free = payload_free,
 	.undo = ctr_undo,

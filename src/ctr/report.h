@@ -16,10 +16,13 @@
 #define REPORT_TEXT_MAX 700
 
 enum report_type {
-	REPORT_PROCESS, /* pid, limit; descriptors: pidfd [, OOM watch]; text: cgroup path */
-	REPORT_LINK,    /* text: name of a link of the host that must be deleted at the end */
-	REPORT_TTY,     /* descriptor: the pty's master */
-	REPORT_FAILED,  /* kind, text */
+	REPORT_PROCESS,     /* pid, limit; descriptors: pidfd [, OOM watch]; text: cgroup path */
+	REPORT_LINK,        /* text: name of a link of the host that must be deleted at the end */
+	REPORT_TTY,         /* descriptor: the pty's master */
+	REPORT_FAILED,      /* kind, text */
+	REPORT_STDIN_ENDED, /* what it was sent had ended before the checkpoint */
+	REPORT_HELD,   /* text: name of a link of the host whose packets are held from now on */
+	REPORT_DUMPED, /* text: JSON, what is to be said of a checkpoint */
 };
 
 struct report {

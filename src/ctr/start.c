@@ -25,8 +25,6 @@
 
 enum side { HOST, INSIDE };
 
-static struct err *host_cgroup(struct run *r);
-static struct err *host_disk(struct run *r);
 static struct err *host_clone(struct run *r);
 
 /*
@@ -173,7 +171,7 @@ static struct err *take_namespaces(struct run *r)
 
 /* ---- phases on the host ---- */
 
-static struct err *host_cgroup(struct run *r)
+struct err *host_cgroup(struct run *r)
 {
 	TRY(resources_read(r->plan.resources, &r->limits));
 	if (!r->plan.cgroup)
@@ -184,13 +182,13 @@ static struct err *host_cgroup(struct run *r)
 	return NULL;
 }
 
-static struct err *host_disk(struct run *r)
+struct err *host_disk(struct run *r)
 {
 	return ctr_disk_attach(r->plan.rootfs, &r->disk_fd);
 }
 
 /* Tell the shim whom it is the parent of. */
-static struct err *tell_process(struct run *r)
+struct err *tell_process(struct run *r)
 {
 	struct report m = {
 		.type = REPORT_PROCESS,

@@ -19,6 +19,7 @@ struct ctr_start {
 	int in, out, err; /* ends that the payload gets; -1: none */
 	bool is_tty;
 	unsigned short rows, cols;
+	const char *restore_dir; /* see ctr/dump.h; of a restore only */
 	/* of an exec only */
 	int process_fd; /* JSON file */
 	int init_pidfd; /* of the container's first process */
@@ -27,6 +28,9 @@ struct ctr_start {
 
 /** ctr_start_run() - in the forked child: start the container, then end */
 _Noreturn void ctr_start_run(const struct ctr_start *s);
+
+/** ctr_restore_run() - in the forked child: bring back what ctr_dump_run() wrote, then end */
+_Noreturn void ctr_restore_run(const struct ctr_start *s);
 
 /** ctr_exec_run() - in the forked child: start a further process, then end */
 _Noreturn void ctr_exec_run(const struct ctr_start *s);

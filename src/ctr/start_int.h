@@ -2,7 +2,7 @@
 #ifndef CTR_START_INT_H
 #define CTR_START_INT_H
 
-/* Shared by start.c, undo.c, inside.c and exec.c only. */
+/* Shared by start.c, restore.c, dump.c, inside.c and exec.c only. */
 
 #include "ctr/mounts.h"
 #include "backend/resources.h"
@@ -48,6 +48,17 @@ struct run {
 	size_t bpf_len;
 	int console; /* slave of the pty; -1 */
 };
+
+/* groups with their limits, and a watch for kills */
+struct err *host_cgroup(struct run *r) MUST_USE;
+/* a limited disk's loop device */
+struct err *host_disk(struct run *r) MUST_USE;
+/* tell the shim of r->init, whose parent it is or becomes */
+struct err *tell_process(struct run *r) MUST_USE;
+/* names of the plan, in the caller's own UTS namespace */
+struct err *set_hostname(const struct plan *p) MUST_USE;
+/* one of linux.sysctl */
+struct err *set_sysctl(const char *key, const char *value) MUST_USE;
 
 /* ---- the steps in init, see the table in start.c ---- */
 

@@ -191,8 +191,8 @@ struct err *net_set_rates(const struct net_link *l) MUST_USE;
 
 /**
  * net_link_hold() - drop every packet from and to an instance, or let them through again
- * By its port of the bridge, so that neither end sees its link go: who sends tries again later.  A link
- * that has gone is fine.
+ * By its port of the bridge, so that neither end sees its link go: who sends tries again later.  A
+ * link that has gone is fine.
  */
 struct err *net_link_hold(const char *host_ifname, bool on) MUST_USE;
 
