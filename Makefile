@@ -35,6 +35,9 @@ bench: build
 	@$(PYTHON) bench/vm.py $(BUILD)
 	@$(PYTHON) bench/throughput.py $(BUILD)
 	@$(PYTHON) bench/slices.py $(BUILD)
+	@$(PYTHON) bench/passes.py $(BUILD)
+	@$(PYTHON) bench/theory.py $(BUILD)
+	@$(PYTHON) bench/simulate.py $(BUILD)
 
 style: build
 	@$(PYTHON) tools/check_layers.py .

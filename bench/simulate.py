@@ -61,8 +61,7 @@ def head(title):
 def growth(build, tmp, rounds):
     print('\nCost per job, N jobs waiting at once on one cpu\n\n| policy | N | cpu us per job |\n|---|---|---|')
     for policy in ('fcfs', 'sjf', 'easy', 'easy-sjf'):
-        # easy-sjf looks at each candidate in each pass: minutes at 100,000
-        for n in (1000, 10000) if policy == 'easy-sjf' else (1000, 10000, 100000):
+        for n in (1000, 10000, 100000):
             path = tmp / f'queue{n}.swf'
             if not path.exists():
                 path.write_text('; MaxProcs: 2\n' + ''.join(

@@ -44,7 +44,7 @@ void running_add(struct alloc *a, uint32_t h)
 	a->n_running++;
 	charge(a, e, 1);
 	if (keeps_ends(a))
-		tree_insert(a, TREE_SUM, &a->ends, h);
+		tree_insert(&a->all, TREE_SUM, &a->ends, h);
 }
 
 static void running_remove(struct alloc *a, uint32_t h)
@@ -52,7 +52,7 @@ static void running_remove(struct alloc *a, uint32_t h)
 	struct alloc_entry *e = entry(a, h);
 
 	if (keeps_ends(a))
-		tree_erase(a, TREE_SUM, &a->ends, h);
+		tree_erase(&a->all, TREE_SUM, &a->ends, h);
 	a->n_running--;
 	e->state = ENTRY_FREE;
 	charge(a, e, -1);
@@ -67,7 +67,9 @@ struct alloc *alloc_new(const struct alloc_config *c)
 
 	a->conf = *c;
 	a->n_res = c->resources ? c->resources : RES_COUNT;
-	a->stride = sizeof(struct alloc_entry) + 2 * a->n_res * sizeof(int64_t);
+	a->all.stride = sizeof(struct alloc_entry) + 2 * a->n_res * sizeof(int64_t);
+	a->all.n_res = a->n_res;
+	lengths_clear(a);
 	a->free_list = a->placed = a->queue = a->urgent = a->aside = a->ends = ALLOC_NONE;
 	a->head = ALLOC_NONE;
 	err = policy_find(c->policy ? c->policy : "fcfs/strict", &a->order, &a->fill);
@@ -85,7 +87,8 @@ void alloc_free(struct alloc *a)
 	if (!a)
 		return;
 	nodes_free(a->nodes);
-	free(a->pool);
+	free(a->all.pool);
+	lengths_done(&a->lengths);
 	free(a->users);
 	free(a->labels);
 	free(a->active);
@@ -106,6 +109,7 @@ const char *alloc_policy(const struct alloc *a)
 static void reindex(struct alloc *a)
 {
 	a->placed = a->queue = a->urgent = a->aside = a->ends = ALLOC_NONE;
+	lengths_clear(a);
 	a->n_active = 0;
 	for (uint32_t i = 0; i < a->n_users + a->n_labels; i++) {
 		struct party *p = i < a->n_users ? &a->users[i] : &a->labels[i - a->n_users];
@@ -120,7 +124,7 @@ static void reindex(struct alloc *a)
 		if (e->state == ENTRY_WAITING)
 			queue_add(a, h);
 		else if (e->state == ENTRY_RUNNING && keeps_ends(a))
-			tree_insert(a, TREE_SUM, &a->ends, h);
+			tree_insert(&a->all, TREE_SUM, &a->ends, h);
 	}
 }
 
@@ -212,7 +216,7 @@ static uint32_t entry_new(struct alloc *a, const struct alloc_job *j)
 	} else {
 		if (a->n_entries == a->cap_entries) {
 			a->cap_entries = a->cap_entries + a->cap_entries / 2 + 64;
-			a->pool = xrealloc(a->pool, a->cap_entries, a->stride);
+			a->all.pool = xrealloc(a->all.pool, a->cap_entries, a->all.stride);
 		}
 		h = a->n_entries++;
 	}

@@ -42,8 +42,21 @@ enum tree_kind {
 	TREE_SUM,   /* and the sum of demands: finds when enough is free */
 };
 
+/* Entries by number. */
+struct forest {
+	char *pool; /* each of @stride bytes */
+	size_t stride;
+	unsigned n_res;
+};
+
+static inline struct alloc_entry *tree_entry(const struct forest *f, uint32_t h)
+{
+	return (struct alloc_entry *)(void *)(f->pool + (size_t)h * f->stride);
+}
+
 /* What a candidate must look like. */
 struct want {
+	uint32_t pass;           /* those skipped in it are left out */
 	int64_t free[RES_COUNT]; /* it fits in this, and … */
 	bool is_bounded;
 	int64_t horizon_ns;       /* … if bounded: it runs no longer than this, or … */
@@ -56,21 +69,21 @@ struct place_in {
 	uint64_t seq;
 };
 
-void tree_insert(struct alloc *a, enum tree_kind kind, uint32_t *root, uint32_t h);
-void tree_erase(struct alloc *a, enum tree_kind kind, uint32_t *root, uint32_t h);
-uint32_t tree_first(const struct alloc *a, uint32_t root);
+void tree_insert(const struct forest *f, enum tree_kind kind, uint32_t *root, uint32_t h);
+void tree_erase(const struct forest *f, enum tree_kind kind, uint32_t *root, uint32_t h);
+uint32_t tree_first(const struct forest *f, uint32_t root);
 /** tree_next_fit() - the first after @after (NULL: of all) that is as wanted, or ALLOC_NONE */
-uint32_t tree_next_fit(const struct alloc *a, uint32_t root, const struct want *w,
+uint32_t tree_next_fit(const struct forest *f, uint32_t root, const struct want *w,
 		       const struct place_in *after);
 /** tree_each_fit() - all that are as wanted, in order; @w NULL: all */
-void tree_each_fit(const struct alloc *a, uint32_t root, const struct want *w,
+void tree_each_fit(const struct forest *f, uint32_t root, const struct want *w,
 		   void (*fn)(void *arg, uint32_t h), void *arg);
 /** tree_sum_until() - adds to @sum what entries with a key <= @key demand */
-void tree_sum_until(const struct alloc *a, uint32_t root, int64_t key, int64_t *sum);
+void tree_sum_until(const struct forest *f, uint32_t root, int64_t key, int64_t *sum);
 /** tree_key_at_sum() - the least key until which entries demand @needs of @r; ENDLESS: none */
-int64_t tree_key_at_sum(const struct alloc *a, uint32_t root, unsigned r, int64_t needs);
+int64_t tree_key_at_sum(const struct forest *f, uint32_t root, unsigned r, int64_t needs);
 /** want_matches() - exactly */
-bool want_matches(const struct alloc *a, const struct alloc_entry *e, const struct want *w);
+bool want_matches(const struct forest *f, const struct alloc_entry *e, const struct want *w);
 
 /* ---- policies ---- */
 
@@ -117,6 +130,7 @@ struct alloc_fill {
 	bool needs_ends;        /* of what runs */
 	bool needs_search;      /* tree_next_fit() */
 	unsigned look_part;     /* a pass costs a look at one in so many that wait; 0: few */
+	bool needs_lengths;     /* candidates shortest first */
 	/* The head does not fit and has not waited its max-wait. NULL: nothing starts. */
 	void (*rest)(struct alloc *a, uint32_t head);
 };
@@ -140,6 +154,12 @@ struct ranked {
 	uint32_t handle;
 };
 
+/* lengths.c: a tree beside the queue; entry h of it stands for entry h of the allocator. */
+struct lengths {
+	struct forest all;
+	uint32_t cap, root;
+};
+
 struct alloc {
 	const struct alloc_order *order;
 	const struct alloc_fill *fill;
@@ -147,13 +167,13 @@ struct alloc {
 	struct alloc_config conf;
 	unsigned n_res;
 
-	char *pool; /* entries, each of @stride bytes */
-	size_t stride;
+	struct forest all; /* entries */
 	uint32_t n_entries, cap_entries, free_list;
 	uint64_t seq;
 
 	uint32_t placed, urgent, queue, aside; /* trees of those that wait */
 	uint32_t ends;                         /* tree of those that run, by planned end */
+	struct lengths lengths;                /* those in @queue or in groups, shortest first */
 	size_t n_waiting, n_running;
 
 	struct amounts total, used, other; /* the pool; with nodes the sums */
@@ -187,7 +207,7 @@ struct alloc {
 
 static inline struct alloc_entry *entry(const struct alloc *a, uint32_t h)
 {
-	return (struct alloc_entry *)(void *)(a->pool + (size_t)h * a->stride);
+	return tree_entry(&a->all, h);
 }
 
 /* A double as a key: the same order. */
@@ -235,6 +255,15 @@ struct party *group_of(struct alloc *a, const struct alloc_entry *e);
 void queue_add(struct alloc *a, uint32_t h);
 void queue_remove(struct alloc *a, uint32_t h);
 
+/**
+ * lengths_add() - @h waits in the queue: also where the shortest stand first
+ * lengths_remove() - no more; lengths_clear() - nobody; lengths_done() - frees what it holds
+ */
+void lengths_add(struct alloc *a, uint32_t h);
+void lengths_remove(struct alloc *a, uint32_t h);
+void lengths_clear(struct alloc *a);
+void lengths_done(struct lengths *l);
+
 /** over_quota() - the resource of which @e is over its user's quota; RES_COUNT: number of jobs; -1:
  * none */
 int over_quota(const struct alloc *a, const struct alloc_entry *e);
@@ -246,13 +275,13 @@ void unpark(struct alloc *a, struct party *u);
 /** queue_head() - who stands first, or ALLOC_NONE */
 uint32_t queue_head(struct alloc *a);
 
-/** rank_candidates() - a heap of those as wanted in an order of their own; all when @w is NULL */
-void rank_candidates(struct alloc *a, const struct want *w, uint32_t except,
-		     const struct alloc_order *by);
+/** rank_candidates() - a heap of those as wanted in the timed order of the policy */
+void rank_candidates(struct alloc *a, const struct want *w, uint32_t except);
 
 /* How far a search for candidates has come: those with a place first. */
 struct seek {
-	bool by_rank; /* of the heap */
+	bool by_rank;   /* of the heap */
+	bool by_length; /* shortest first, whatever the order */
 	bool is_past_placed, has_after;
 	struct place_in after;
 };
@@ -313,10 +342,8 @@ void pass_start(struct alloc *a, uint32_t h, uint32_t node);
  */
 uint32_t pass_place(const struct alloc *a, uint32_t h, const struct want *w, uint32_t bound_node);
 
-/** pass_fill() - start in order all that @w lets; @by: candidates in this order, NULL: the policy's
- */
-void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_node,
-	       const struct alloc_order *by);
+/** pass_fill() - start in order all that @w lets; @by_length: shortest first instead */
+void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_node, bool by_length);
 
 /**
  * pass_shadow() - when and where the head can start at the latest if all end as planned
@@ -325,8 +352,8 @@ void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_no
  */
 bool pass_shadow(struct alloc *a, uint32_t head, struct want *w, uint32_t *ret_node);
 
-/** fill_easy_with() - easy with the candidates in another order */
-void fill_easy_with(struct alloc *a, uint32_t head, const struct alloc_order *by);
+/** fill_easy_with() - easy; @by_length: with the shortest candidates first */
+void fill_easy_with(struct alloc *a, uint32_t head, bool by_length);
 
 /* ---- nodes ---- */
 
@@ -343,7 +370,5 @@ uint32_t nodes_place(const struct nodes *m, const int64_t *demand, uint32_t barr
 
 /** own_log10() - 0 up to 1; the same on any machine */
 double own_log10(double x);
-
-extern const struct alloc_order alloc_order_sjf;
 
 #endif

@@ -22,7 +22,8 @@ struct alloc *alloc_copy(const struct alloc *a)
 	assert(!a->nodes);
 	*c = *a;
 	c->policy = xstrdup(a->policy);
-	c->pool = copy_of(a->pool, a->n_entries, a->stride);
+	c->all.pool = copy_of(a->all.pool, a->n_entries, a->all.stride);
+	c->lengths.all.pool = copy_of(a->lengths.all.pool, a->lengths.cap, a->all.stride);
 	c->cap_entries = a->n_entries;
 	c->users = copy_of(a->users, a->n_users, sizeof(*a->users));
 	c->labels = copy_of(a->labels, a->n_labels, sizeof(*a->labels));

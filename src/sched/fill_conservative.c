@@ -50,7 +50,7 @@ static void plan_start(struct plan *p, struct alloc *a)
 		pass_left(a, (uint32_t)i, room);
 		profile_start(&p->nodes[i], a->n_res, a->now_ns, room);
 	}
-	tree_each_fit(a, a->ends, NULL, one_end, p);
+	tree_each_fit(&a->all, a->ends, NULL, one_end, p);
 }
 
 static void plan_done(struct plan *p)

@@ -15,7 +15,7 @@
  * Source: D. Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; A. Mu'alem, D. Feitelson,
  * TPDS 12(6), 2001.
  */
-void fill_easy_with(struct alloc *a, uint32_t head, const struct alloc_order *by)
+void fill_easy_with(struct alloc *a, uint32_t head, bool by_length)
 {
 	struct want w = { .is_bounded = true };
 	uint32_t node = ALLOC_NONE;
@@ -24,12 +24,12 @@ void fill_easy_with(struct alloc *a, uint32_t head, const struct alloc_order *by
 		w.is_bounded = false;
 		pass_free(a, w.free);
 	}
-	pass_fill(a, head, &w, node, by);
+	pass_fill(a, head, &w, node, by_length);
 }
 
 static void rest(struct alloc *a, uint32_t head)
 {
-	fill_easy_with(a, head, NULL);
+	fill_easy_with(a, head, false);
 }
 
 const struct alloc_fill alloc_fill_easy = {

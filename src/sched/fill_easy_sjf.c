@@ -12,7 +12,7 @@
  */
 static void rest(struct alloc *a, uint32_t head)
 {
-	fill_easy_with(a, head, &alloc_order_sjf);
+	fill_easy_with(a, head, true);
 }
 
 const struct alloc_fill alloc_fill_easy_sjf = {
@@ -20,6 +20,6 @@ const struct alloc_fill alloc_fill_easy_sjf = {
 	.help = "easy, shortest candidates first",
 	.needs_ends = true,
 	.needs_search = true,
-	.look_part = 8,
+	.needs_lengths = true,
 	.rest = rest,
 };

@@ -11,7 +11,7 @@ static void rest(struct alloc *a, uint32_t head)
 	struct want w = { .is_bounded = false };
 
 	pass_free(a, w.free);
-	pass_fill(a, head, &w, ALLOC_NONE, NULL);
+	pass_fill(a, head, &w, ALLOC_NONE, false);
 }
 
 const struct alloc_fill alloc_fill_list = {

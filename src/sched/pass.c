@@ -84,16 +84,17 @@ static void want_take(const struct alloc *a, struct want *w, const struct alloc_
 		w->extra[r] -= e->v[r];
 }
 
-void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_node,
-	       const struct alloc_order *by)
+void pass_fill(struct alloc *a, uint32_t head, struct want *w, uint32_t bound_node, bool by_length)
 {
-	struct seek s = { .by_rank = by || a->order->kind == ORDER_TIMED };
+	struct seek s = { .by_length = by_length,
+			  .by_rank = !by_length && a->order->kind == ORDER_TIMED };
 	struct want loose = *w;
 
 	/* With nodes the bound holds on one of them only: pass_place() sees to it. */
 	loose.is_bounded = w->is_bounded && !a->nodes;
+	loose.pass = a->pass;
 	if (s.by_rank)
-		rank_candidates(a, &loose, head, by ? by : a->order);
+		rank_candidates(a, &loose, head);
 	entry(a, head)->skipped = a->pass;
 	for (;;) {
 		uint32_t h = next_candidate(a, &loose, &s), node;
@@ -152,7 +153,7 @@ static void start_aside(struct alloc *a)
 {
 	a->n_rank = 0;
 	a->is_ranked = false;
-	tree_each_fit(a, a->aside, NULL, aside_add, a);
+	tree_each_fit(&a->all, a->aside, NULL, aside_add, a);
 	for (size_t i = 0; i < a->n_rank; i++) {
 		uint32_t h = a->rank[i].handle, node = pass_place(a, h, NULL, ALLOC_NONE);
 
@@ -196,7 +197,7 @@ static int64_t oust(struct alloc *a)
 	struct turns t = { .a = a };
 
 	if (a->conf.turn_ns && a->order->has_turns && a->head != ALLOC_NONE)
-		tree_each_fit(a, a->ends, NULL, one_turn, &t);
+		tree_each_fit(&a->all, a->ends, NULL, one_turn, &t);
 	return t.next_ns;
 }
 
@@ -209,7 +210,7 @@ static void ready(struct alloc *a, int64_t now_ns)
 	a->head_starts_ns = 0;
 	memset(a->soon, 0, sizeof(a->soon));
 	if (a->conf.seq)
-		tree_sum_until(a, a->ends, now_ns, a->soon);
+		tree_sum_until(&a->all, a->ends, now_ns, a->soon);
 }
 
 static int64_t sooner(int64_t x, int64_t y)

@@ -114,28 +114,30 @@ void queue_add(struct alloc *a, uint32_t h)
 	e->state = ENTRY_WAITING;
 	e->key = 0;
 	if (e->is_aside) {
-		tree_insert(a, TREE_PLAIN, &a->aside, h);
+		tree_insert(&a->all, TREE_PLAIN, &a->aside, h);
 		return;
 	}
 	if (e->is_placed) {
 		e->key = e->place;
-		tree_insert(a, queue_kind(a), &a->placed, h);
+		tree_insert(&a->all, queue_kind(a), &a->placed, h);
 		return;
 	}
 	if (e->is_urgent) {
-		tree_insert(a, TREE_PLAIN, &a->urgent, h);
+		tree_insert(&a->all, TREE_PLAIN, &a->urgent, h);
 		return;
 	}
+	if (a->fill->needs_lengths)
+		lengths_add(a, h);
 	if (a->order->kind != ORDER_GROUPED) {
 		if (a->order->kind == ORDER_STATIC)
 			e->key = a->order->key(a, e, 0);
-		tree_insert(a, queue_kind(a), &a->queue, h);
+		tree_insert(&a->all, queue_kind(a), &a->queue, h);
 		return;
 	}
 	g = group_of(a, e);
 	if (!g->n_waiting++)
 		group_activate(a, g, group_number(a, e));
-	tree_insert(a, queue_kind(a), &g->waiting, h);
+	tree_insert(&a->all, queue_kind(a), &g->waiting, h);
 }
 
 void queue_remove(struct alloc *a, uint32_t h)
@@ -143,21 +145,24 @@ void queue_remove(struct alloc *a, uint32_t h)
 	struct alloc_entry *e = entry(a, h);
 	struct party *g;
 
+	if (a->fill->needs_lengths && e->state == ENTRY_WAITING && !e->is_aside && !e->is_placed &&
+	    !e->is_urgent)
+		lengths_remove(a, h);
 	if (e->state == ENTRY_PARKED) {
-		tree_erase(a, TREE_PLAIN, &user_of(a, e->user)->parked, h);
+		tree_erase(&a->all, TREE_PLAIN, &user_of(a, e->user)->parked, h);
 	} else if (e->state == ENTRY_HELD) {
 		return;
 	} else if (e->is_aside) {
-		tree_erase(a, TREE_PLAIN, &a->aside, h);
+		tree_erase(&a->all, TREE_PLAIN, &a->aside, h);
 	} else if (e->is_placed) {
-		tree_erase(a, queue_kind(a), &a->placed, h);
+		tree_erase(&a->all, queue_kind(a), &a->placed, h);
 	} else if (e->is_urgent) {
-		tree_erase(a, TREE_PLAIN, &a->urgent, h);
+		tree_erase(&a->all, TREE_PLAIN, &a->urgent, h);
 	} else if (a->order->kind != ORDER_GROUPED) {
-		tree_erase(a, queue_kind(a), &a->queue, h);
+		tree_erase(&a->all, queue_kind(a), &a->queue, h);
 	} else {
 		g = group_of(a, e);
-		tree_erase(a, queue_kind(a), &g->waiting, h);
+		tree_erase(&a->all, queue_kind(a), &g->waiting, h);
 		if (!--g->n_waiting)
 			group_rest(a, g);
 	}
@@ -171,7 +176,7 @@ void park(struct alloc *a, uint32_t h)
 	queue_remove(a, h);
 	e->state = ENTRY_PARKED;
 	e->key = 0;
-	tree_insert(a, TREE_PLAIN, &user_of(a, e->user)->parked, h);
+	tree_insert(&a->all, TREE_PLAIN, &user_of(a, e->user)->parked, h);
 }
 
 void unpark(struct alloc *a, struct party *u)
@@ -180,7 +185,7 @@ void unpark(struct alloc *a, struct party *u)
 		uint32_t h = u->parked;
 		uint32_t user = entry(a, h)->user;
 
-		tree_erase(a, TREE_PLAIN, &u->parked, h);
+		tree_erase(&a->all, TREE_PLAIN, &u->parked, h);
 		queue_add(a, h);
 		u = user_of(a, user);
 	}
@@ -262,35 +267,23 @@ void rank_add(void *arg, uint32_t h)
 			      .handle = h };
 }
 
-static void each_queued(struct alloc *a, const struct want *w, struct rank_with *arg)
-{
-	if (a->order->kind != ORDER_GROUPED) {
-		tree_each_fit(a, a->queue, w, rank_add, arg);
-		return;
-	}
-	for (uint32_t i = 0; i < a->n_active; i++)
-		tree_each_fit(a, group_at(a, a->active[i])->waiting, w, rank_add, arg);
-}
-
 /* The timed order, of this pass. */
 static void rank_timed(struct alloc *a)
 {
 	struct rank_with arg = { .a = a, .by = a->order, .except = ALLOC_NONE };
 
 	a->n_rank = 0;
-	tree_each_fit(a, a->queue, NULL, rank_add, &arg);
+	tree_each_fit(&a->all, a->queue, NULL, rank_add, &arg);
 	rank_heapify(a);
 	a->is_ranked = true;
 }
 
-/* Candidates in an order of their own. */
-void rank_candidates(struct alloc *a, const struct want *w, uint32_t except,
-		     const struct alloc_order *by)
+void rank_candidates(struct alloc *a, const struct want *w, uint32_t except)
 {
-	struct rank_with arg = { .a = a, .by = by, .except = except };
+	struct rank_with arg = { .a = a, .by = a->order, .except = except };
 
 	a->n_rank = 0;
-	each_queued(a, w, &arg);
+	tree_each_fit(&a->all, a->queue, w, rank_add, &arg);
 	rank_heapify(a);
 }
 
@@ -302,7 +295,8 @@ static uint32_t grouped_first(struct alloc *a, const struct want *w)
 
 	for (uint32_t i = 0; i < a->n_active; i++) {
 		const struct party *g = group_at(a, a->active[i]);
-		uint32_t h = w ? tree_next_fit(a, g->waiting, w, NULL) : tree_first(a, g->waiting);
+		uint32_t h = w ? tree_next_fit(&a->all, g->waiting, w, NULL)
+			       : tree_first(&a->all, g->waiting);
 		int64_t key;
 
 		if (h == ALLOC_NONE)
@@ -319,15 +313,15 @@ static uint32_t grouped_first(struct alloc *a, const struct want *w)
 
 uint32_t queue_head(struct alloc *a)
 {
-	uint32_t h = tree_first(a, a->placed);
+	uint32_t h = tree_first(&a->all, a->placed);
 
 	if (h == ALLOC_NONE)
-		h = tree_first(a, a->urgent);
+		h = tree_first(&a->all, a->urgent);
 	if (h != ALLOC_NONE)
 		return h;
 	switch (a->order->kind) {
 	case ORDER_STATIC:
-		return tree_first(a, a->queue);
+		return tree_first(&a->all, a->queue);
 	case ORDER_TIMED:
 		if (!a->is_ranked)
 			rank_timed(a);
@@ -352,8 +346,8 @@ static int by_group(const void *x, const void *y, void *arg)
 
 	if (kg != kh)
 		return kg < kh ? -1 : 1;
-	return entry_before(entry(a, tree_first(a, g->waiting)),
-			    entry(a, tree_first(a, h->waiting)))
+	return entry_before(entry(a, tree_first(&a->all, g->waiting)),
+			    entry(a, tree_first(&a->all, h->waiting)))
 		   ? -1
 		   : 1;
 }
@@ -375,7 +369,7 @@ static void list_timed(struct alloc *a, struct listing *l)
 	struct rank_with arg = { .a = a, .by = a->order, .except = ALLOC_NONE };
 
 	a->n_rank = 0;
-	tree_each_fit(a, a->queue, NULL, rank_add, &arg);
+	tree_each_fit(&a->all, a->queue, NULL, rank_add, &arg);
 	qsort_r(a->rank, a->n_rank, sizeof(*a->rank), order_of, a);
 	for (size_t i = 0; i < a->n_rank; i++)
 		list_add(l, a->rank[i].handle);
@@ -390,15 +384,15 @@ static void list_groups(struct alloc *a, struct listing *l)
 	memcpy(groups, a->active, a->n_active * sizeof(uint32_t));
 	qsort_r(groups, a->n_active, sizeof(uint32_t), by_group, a);
 	for (uint32_t i = 0; i < a->n_active; i++)
-		tree_each_fit(a, group_at(a, groups[i])->waiting, NULL, list_add, l);
+		tree_each_fit(&a->all, group_at(a, groups[i])->waiting, NULL, list_add, l);
 }
 
 /* Without those that have a place. */
 static void list_policy(struct alloc *a, struct listing *l)
 {
-	tree_each_fit(a, a->urgent, NULL, list_add, l);
+	tree_each_fit(&a->all, a->urgent, NULL, list_add, l);
 	if (a->order->kind == ORDER_STATIC)
-		tree_each_fit(a, a->queue, NULL, list_add, l);
+		tree_each_fit(&a->all, a->queue, NULL, list_add, l);
 	else if (a->order->kind == ORDER_TIMED)
 		list_timed(a, l);
 	else
@@ -409,7 +403,7 @@ uint32_t *pass_queue(struct alloc *a, size_t *ret_n)
 {
 	struct listing l = { .v = xcalloc(a->n_waiting + 1, sizeof(uint32_t)) };
 
-	tree_each_fit(a, a->placed, NULL, list_add, &l);
+	tree_each_fit(&a->all, a->placed, NULL, list_add, &l);
 	list_policy(a, &l);
 	*ret_n = l.n;
 	return l.v;
@@ -435,7 +429,7 @@ static int by_place(const void *x, const void *y, void *arg)
 /* Those that have a place, the held ones and those over their quota too. */
 static void list_placed(struct alloc *a, struct listing *l)
 {
-	tree_each_fit(a, a->placed, NULL, list_add, l);
+	tree_each_fit(&a->all, a->placed, NULL, list_add, l);
 	for (uint32_t h = 0; h < a->n_entries; h++)
 		if (is_out(entry(a, h)) && entry(a, h)->is_placed)
 			list_add(l, h);
@@ -449,7 +443,7 @@ uint32_t *alloc_queue(struct alloc *a, int64_t now_ns, size_t *ret_n)
 	a->now_ns = now_ns;
 	list_placed(a, &l);
 	list_policy(a, &l);
-	tree_each_fit(a, a->aside, NULL, list_add, &l);
+	tree_each_fit(&a->all, a->aside, NULL, list_add, &l);
 	for (uint32_t h = 0; h < a->n_entries; h++)
 		if (is_out(entry(a, h)) && !entry(a, h)->is_placed)
 			list_add(&l, h);
@@ -528,13 +522,13 @@ int64_t alloc_place(const struct alloc *a, uint32_t handle)
 }
 
 /* The next in a tree after where the search is. */
-static uint32_t search_tree(const struct alloc *a, uint32_t root, const struct want *w,
+static uint32_t search_tree(const struct forest *f, uint32_t root, const struct want *w,
 			    struct seek *s)
 {
-	uint32_t h = tree_next_fit(a, root, w, s->has_after ? &s->after : NULL);
+	uint32_t h = tree_next_fit(f, root, w, s->has_after ? &s->after : NULL);
 
 	if (h != ALLOC_NONE) {
-		const struct alloc_entry *e = entry(a, h);
+		const struct alloc_entry *e = tree_entry(f, h);
 
 		s->after = (struct place_in) { e->key, e->arrival_ns, e->seq };
 		s->has_after = true;
@@ -547,21 +541,27 @@ uint32_t next_candidate(struct alloc *a, const struct want *w, struct seek *s)
 	uint32_t h;
 
 	if (!s->is_past_placed) {
-		h = search_tree(a, a->placed, w, s);
+		h = search_tree(&a->all, a->placed, w, s);
 		if (h != ALLOC_NONE)
 			return h;
 		s->is_past_placed = true;
 		s->has_after = false;
 	}
+	if (s->by_length) {
+		do
+			h = search_tree(&a->lengths.all, a->lengths.root, w, s);
+		while (h != ALLOC_NONE && entry(a, h)->skipped == w->pass);
+		return h;
+	}
 	if (s->by_rank) {
 		while (a->n_rank) {
 			h = rank_pop(a);
-			if (want_matches(a, entry(a, h), w))
+			if (want_matches(&a->all, entry(a, h), w))
 				return h;
 		}
 		return ALLOC_NONE;
 	}
 	if (a->order->kind == ORDER_GROUPED)
 		return grouped_first(a, w);
-	return search_tree(a, a->queue, w, s);
+	return search_tree(&a->all, a->queue, w, s);
 }

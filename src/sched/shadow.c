@@ -17,12 +17,12 @@ static bool shadow_of_pool(struct alloc *a, const struct alloc_entry *head, stru
 		room[r] = a->total.v[r] - a->used.v[r] - a->other.v[r];
 		if (!head->v[r] || head->v[r] <= room[r])
 			continue;
-		at = tree_key_at_sum(a, a->ends, r, head->v[r] - room[r]);
+		at = tree_key_at_sum(&a->all, a->ends, r, head->v[r] - room[r]);
 		if (at == ENDLESS)
 			return false;
 		when = at > when ? at : when;
 	}
-	tree_sum_until(a, a->ends, when, back);
+	tree_sum_until(&a->all, a->ends, when, back);
 	for (unsigned r = 0; r < a->n_res; r++) {
 		int64_t extra = room[r] + back[r] - head->v[r];
 
@@ -77,7 +77,7 @@ static bool shadow_of_nodes(struct alloc *a, const struct alloc_entry *head, str
 		.a = a, .head = head, .left = left, .is_seen = is_seen, .node = ALLOC_NONE
 	};
 
-	tree_each_fit(a, a->ends, NULL, one_end, &k);
+	tree_each_fit(&a->all, a->ends, NULL, one_end, &k);
 	if (k.node == ALLOC_NONE)
 		return false;
 	for (unsigned r = 0; r < a->n_res; r++)

@@ -51,12 +51,12 @@ static int16_t short_time(int64_t ns)
 	return (int16_t)(((bits - 8) << 9) | (int)((ns >> (bits - 9)) & 511));
 }
 
-static void start_sums(const struct alloc *a, enum tree_kind kind, struct alloc_entry *e)
+static void start_sums(const struct forest *f, enum tree_kind kind, struct alloc_entry *e)
 {
 	if (kind == TREE_PLAIN)
 		return;
-	for (unsigned r = 0; r < a->n_res; r++)
-		e->v[a->n_res + r] = e->v[r];
+	for (unsigned r = 0; r < f->n_res; r++)
+		e->v[f->n_res + r] = e->v[r];
 	if (kind == TREE_SUM)
 		return;
 	for (unsigned i = 0; i < LANES; i++)
@@ -65,35 +65,35 @@ static void start_sums(const struct alloc *a, enum tree_kind kind, struct alloc_
 }
 
 /* Branch @c hangs below @e. */
-static void add_sums(const struct alloc *a, enum tree_kind kind, struct alloc_entry *e,
+static void add_sums(const struct forest *f, enum tree_kind kind, struct alloc_entry *e,
 		     const struct alloc_entry *c)
 {
-	int64_t *to = e->v + a->n_res;
-	const int64_t *from = c->v + a->n_res;
+	int64_t *to = e->v + f->n_res;
+	const int64_t *from = c->v + f->n_res;
 
 	if (kind == TREE_SUM) {
-		for (unsigned r = 0; r < a->n_res; r++)
+		for (unsigned r = 0; r < f->n_res; r++)
 			to[r] += from[r];
 		return;
 	}
-	for (unsigned r = 0; r < a->n_res; r++)
+	for (unsigned r = 0; r < f->n_res; r++)
 		to[r] = from[r] < to[r] ? from[r] : to[r];
 	for (unsigned i = 0; i < LANES; i++)
 		e->lanes[i] = c->lanes[i] < e->lanes[i] ? c->lanes[i] : e->lanes[i];
 }
 
-static void pull(const struct alloc *a, enum tree_kind kind, struct alloc_entry *e)
+static void pull(const struct forest *f, enum tree_kind kind, struct alloc_entry *e)
 {
 	if (kind == TREE_PLAIN)
 		return;
-	start_sums(a, kind, e);
+	start_sums(f, kind, e);
 	if (e->left != ALLOC_NONE)
-		add_sums(a, kind, e, entry(a, e->left));
+		add_sums(f, kind, e, tree_entry(f, e->left));
 	if (e->right != ALLOC_NONE)
-		add_sums(a, kind, e, entry(a, e->right));
+		add_sums(f, kind, e, tree_entry(f, e->right));
 }
 
-static void split(const struct alloc *a, enum tree_kind kind, uint32_t t,
+static void split(const struct forest *f, enum tree_kind kind, uint32_t t,
 		  const struct alloc_entry *at, uint32_t *left, uint32_t *right)
 {
 	struct alloc_entry *n;
@@ -102,18 +102,18 @@ static void split(const struct alloc *a, enum tree_kind kind, uint32_t t,
 		*left = *right = ALLOC_NONE;
 		return;
 	}
-	n = entry(a, t);
+	n = tree_entry(f, t);
 	if (entry_before(n, at)) {
 		*left = t;
-		split(a, kind, n->right, at, &n->right, right);
+		split(f, kind, n->right, at, &n->right, right);
 	} else {
 		*right = t;
-		split(a, kind, n->left, at, left, &n->left);
+		split(f, kind, n->left, at, left, &n->left);
 	}
-	pull(a, kind, n);
+	pull(f, kind, n);
 }
 
-static uint32_t merge(const struct alloc *a, enum tree_kind kind, uint32_t x, uint32_t y)
+static uint32_t merge(const struct forest *f, enum tree_kind kind, uint32_t x, uint32_t y)
 {
 	struct alloc_entry *ex, *ey;
 
@@ -121,58 +121,58 @@ static uint32_t merge(const struct alloc *a, enum tree_kind kind, uint32_t x, ui
 		return y;
 	if (y == ALLOC_NONE)
 		return x;
-	ex = entry(a, x);
-	ey = entry(a, y);
+	ex = tree_entry(f, x);
+	ey = tree_entry(f, y);
 	if (above(ex, ey)) {
-		ex->right = merge(a, kind, ex->right, y);
-		pull(a, kind, ex);
+		ex->right = merge(f, kind, ex->right, y);
+		pull(f, kind, ex);
 		return x;
 	}
-	ey->left = merge(a, kind, x, ey->left);
-	pull(a, kind, ey);
+	ey->left = merge(f, kind, x, ey->left);
+	pull(f, kind, ey);
 	return y;
 }
 
-void tree_insert(struct alloc *a, enum tree_kind kind, uint32_t *root, uint32_t h)
+void tree_insert(const struct forest *f, enum tree_kind kind, uint32_t *root, uint32_t h)
 {
-	struct alloc_entry *e = entry(a, h);
+	struct alloc_entry *e = tree_entry(f, h);
 	uint32_t *link = root;
 
 	e->left = e->right = ALLOC_NONE;
-	start_sums(a, kind, e);
-	while (*link != ALLOC_NONE && above(entry(a, *link), e)) {
-		struct alloc_entry *n = entry(a, *link);
+	start_sums(f, kind, e);
+	while (*link != ALLOC_NONE && above(tree_entry(f, *link), e)) {
+		struct alloc_entry *n = tree_entry(f, *link);
 
 		if (kind != TREE_PLAIN)
-			add_sums(a, kind, n, e);
+			add_sums(f, kind, n, e);
 		link = entry_before(e, n) ? &n->left : &n->right;
 	}
 	if (*link != ALLOC_NONE) {
-		split(a, kind, *link, e, &e->left, &e->right);
-		pull(a, kind, e);
+		split(f, kind, *link, e, &e->left, &e->right);
+		pull(f, kind, e);
 	}
 	*link = h;
 }
 
-void tree_erase(struct alloc *a, enum tree_kind kind, uint32_t *root, uint32_t h)
+void tree_erase(const struct forest *f, enum tree_kind kind, uint32_t *root, uint32_t h)
 {
-	struct alloc_entry *e = entry(a, h), *n;
+	struct alloc_entry *e = tree_entry(f, h), *n;
 
 	if (*root == h) {
-		*root = merge(a, kind, e->left, e->right);
+		*root = merge(f, kind, e->left, e->right);
 		return;
 	}
-	n = entry(a, *root);
-	tree_erase(a, kind, entry_before(e, n) ? &n->left : &n->right, h);
-	pull(a, kind, n);
+	n = tree_entry(f, *root);
+	tree_erase(f, kind, entry_before(e, n) ? &n->left : &n->right, h);
+	pull(f, kind, n);
 }
 
-uint32_t tree_first(const struct alloc *a, uint32_t root)
+uint32_t tree_first(const struct forest *f, uint32_t root)
 {
 	if (root == ALLOC_NONE)
 		return root;
-	while (entry(a, root)->left != ALLOC_NONE)
-		root = entry(a, root)->left;
+	while (tree_entry(f, root)->left != ALLOC_NONE)
+		root = tree_entry(f, root)->left;
 	return root;
 }
 
@@ -184,23 +184,23 @@ static bool fits_in(const int64_t *demand, const int64_t *room, unsigned n)
 	return true;
 }
 
-bool want_matches(const struct alloc *a, const struct alloc_entry *e, const struct want *w)
+bool want_matches(const struct forest *f, const struct alloc_entry *e, const struct want *w)
 {
-	return fits_in(e->v, w->free, a->n_res) &&
+	return fits_in(e->v, w->free, f->n_res) &&
 	       (!w->is_bounded || e->planned_ns <= w->horizon_ns ||
-		fits_in(e->v, w->extra, a->n_res));
+		fits_in(e->v, w->extra, f->n_res));
 }
 
 /* Could branch @e hold what is wanted? */
-static bool may_match(const struct alloc *a, const struct alloc_entry *e, const struct want *w)
+static bool may_match(const struct forest *f, const struct alloc_entry *e, const struct want *w)
 {
-	const int64_t *least = e->v + a->n_res;
+	const int64_t *least = e->v + f->n_res;
 	unsigned most;
 	int16_t by;
 
-	if (!fits_in(least, w->free, a->n_res))
+	if (!fits_in(least, w->free, f->n_res))
 		return false;
-	if (!w->is_bounded || fits_in(least, w->extra, a->n_res))
+	if (!w->is_bounded || fits_in(least, w->extra, f->n_res))
 		return true;
 	most = lane_of(w->free[RES_CPU]);
 	by = short_time(w->horizon_ns);
@@ -219,7 +219,7 @@ static bool is_after(const struct alloc_entry *e, const struct place_in *p)
 	return e->seq > p->seq;
 }
 
-uint32_t tree_next_fit(const struct alloc *a, uint32_t root, const struct want *w,
+uint32_t tree_next_fit(const struct forest *f, uint32_t root, const struct want *w,
 		       const struct place_in *after)
 {
 	const struct alloc_entry *e;
@@ -227,61 +227,61 @@ uint32_t tree_next_fit(const struct alloc *a, uint32_t root, const struct want *
 
 	if (root == ALLOC_NONE)
 		return root;
-	e = entry(a, root);
-	if (!may_match(a, e, w))
+	e = tree_entry(f, root);
+	if (!may_match(f, e, w))
 		return ALLOC_NONE;
 	if (!after || is_after(e, after)) {
-		found = tree_next_fit(a, e->left, w, after);
+		found = tree_next_fit(f, e->left, w, after);
 		if (found != ALLOC_NONE)
 			return found;
-		if (e->skipped != a->pass && want_matches(a, e, w))
+		if (e->skipped != w->pass && want_matches(f, e, w))
 			return root;
 		after = NULL;
 	}
-	return tree_next_fit(a, e->right, w, after);
+	return tree_next_fit(f, e->right, w, after);
 }
 
-void tree_each_fit(const struct alloc *a, uint32_t root, const struct want *w,
+void tree_each_fit(const struct forest *f, uint32_t root, const struct want *w,
 		   void (*fn)(void *arg, uint32_t h), void *arg)
 {
 	const struct alloc_entry *e;
 
 	if (root == ALLOC_NONE)
 		return;
-	e = entry(a, root);
-	if (w && !may_match(a, e, w))
+	e = tree_entry(f, root);
+	if (w && !may_match(f, e, w))
 		return;
-	tree_each_fit(a, e->left, w, fn, arg);
-	if (!w || want_matches(a, e, w))
+	tree_each_fit(f, e->left, w, fn, arg);
+	if (!w || want_matches(f, e, w))
 		fn(arg, root);
-	tree_each_fit(a, e->right, w, fn, arg);
+	tree_each_fit(f, e->right, w, fn, arg);
 }
 
-void tree_sum_until(const struct alloc *a, uint32_t root, int64_t key, int64_t *sum)
+void tree_sum_until(const struct forest *f, uint32_t root, int64_t key, int64_t *sum)
 {
 	while (root != ALLOC_NONE) {
-		const struct alloc_entry *e = entry(a, root);
+		const struct alloc_entry *e = tree_entry(f, root);
 
 		if (e->key > key) {
 			root = e->left;
 			continue;
 		}
-		for (unsigned r = 0; r < a->n_res; r++) {
+		for (unsigned r = 0; r < f->n_res; r++) {
 			sum[r] += e->v[r];
 			if (e->left != ALLOC_NONE)
-				sum[r] += entry(a, e->left)->v[a->n_res + r];
+				sum[r] += tree_entry(f, e->left)->v[f->n_res + r];
 		}
 		root = e->right;
 	}
 }
 
-int64_t tree_key_at_sum(const struct alloc *a, uint32_t root, unsigned r, int64_t needs)
+int64_t tree_key_at_sum(const struct forest *f, uint32_t root, unsigned r, int64_t needs)
 {
 	int64_t key = ENDLESS;
 
 	while (root != ALLOC_NONE) {
-		const struct alloc_entry *e = entry(a, root);
-		int64_t left = e->left != ALLOC_NONE ? entry(a, e->left)->v[a->n_res + r] : 0;
+		const struct alloc_entry *e = tree_entry(f, root);
+		int64_t left = e->left != ALLOC_NONE ? tree_entry(f, e->left)->v[f->n_res + r] : 0;
 
 		if (needs <= left) {
 			root = e->left;
