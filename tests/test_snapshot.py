@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots: what is kept of a disk and what comes back, in place and as a new instance; out to a file and in again;
 what is refused; what a death of the daemon leaves."""
-import json, os, pathlib, shutil, subprocess
+import json, os, pathlib, signal, subprocess
 
 import pytest
 
-from conftest import Hosteld, waiter
-from test_recovery import state
+from conftest import Hosteld, free_port, waiter
+from test_recovery import start_with, state
 
 wait_for = waiter(120)
 
@@ -124,7 +124,8 @@ def test_snapshots_are_listed_removed_and_go_with_their_instance(d):
     assert snapshots(d, 'that')[0]['instance'] == 'that'
     folder = f"{d.root}/instances/{d.api('GET', '/containers/that/json').json['Id']}"
     assert os.path.exists(f'{folder}/snapshots/a/header')
-    d.ok('rm', '-f', 'that')
+    p = d.hostel('rm', '-f', 'that')
+    assert (p.out, p.err) == ('that', 'that: its 1 snapshot went with it')
     wait_for(lambda: not os.path.exists(folder))
 
 
@@ -223,3 +224,206 @@ def test_a_full_disk_leaves_nothing(d, tmp_path):
         wait_for(lambda: subprocess.run(['umount', small]).returncode == 0)
     assert snapshots(d, 'it') == []
     d.ok('snapshot', 'create', 'it')
+
+
+# ---- with all that runs ----
+
+BOOT = 'cat /proc/sys/kernel/random/boot_id'
+COUNT = 'i=0; while :; do i=$((i+1)); echo $i > /count.t; mv /count.t /count; sleep 0.1; done'
+
+
+@pytest.fixture(scope='module')
+def vm(world):
+    """A VM that counts, in memory and on disk."""
+    world.ok('kernel', 'add', os.environ['HOSTEL_KERNEL_DEB'], timeout=300)
+    return lambda name, *more: world.ok('run', '-d', '--name', name, '--vm', '-m', '192m', *more, 'busybox', 'sh', '-c', COUNT,
+                                        timeout=240)
+
+
+def count(d, name):
+    return wait_for(lambda: int(d.hostel('exec', name, 'cat', '/count', timeout=60).out or 0))
+
+
+def uptime(d, name):
+    return float(sh(d, name, 'cut -d" " -f1 /proc/uptime'))
+
+
+def test_a_vm_goes_on_where_its_checkpoint_was(d, vm):
+    vm('it', '-p', '127.0.0.1::80')
+    before = count(d, 'it')
+    up, boot = uptime(d, 'it'), sh(d, 'it', BOOT)
+    address = d.api('GET', '/containers/it/json').json['NetworkSettings']['IPAddress']
+    p = d.hostel('checkpoint', 'it', timeout=120)
+    assert p.out == 'checkpoint0', p.err
+    assert state(d, 'it')['Status'] == 'exited' and snapshots(d, 'it')[0]['stateful']
+    d.ok('run', '-d', '--name', 'else', 'busybox', 'sleep', '1000')   # takes the next address, not its
+    assert d.ok('restore', 'it', timeout=240) == 'it'
+    assert state(d, 'it')['Running']
+    after = count(d, 'it')
+    assert before <= after and uptime(d, 'it') > up and sh(d, 'it', BOOT) == boot
+    assert d.api('GET', '/containers/it/json').json['NetworkSettings']['IPAddress'] == address
+    wait_for(lambda: count(d, 'it') > after)
+    d.ok('stop', '-t', '1', 'it', timeout=60)
+    d.ok('start', 'it', timeout=240)   # a fresh start, of that disk
+    assert sh(d, 'it', BOOT) != boot
+
+
+def test_a_vm_is_forked(d, vm):
+    vm('it', '-p', f'127.0.0.1:{(port := free_port())}:80')
+    before, up = count(d, 'it'), uptime(d, 'it')
+    p = d.hostel('fork', 'it', '-n', '2', timeout=240)
+    assert p.out.split() == ['it-1', 'it-2'], p.err
+    assert f'it-1: port {port}/tcp of the host is the original' in p.err
+    assert len({d.ok('port', n, '80') for n in ('it', 'it-1', 'it-2')}) == 3
+    for name in ('it', 'it-1', 'it-2'):
+        assert state(d, name)['Running'] and count(d, name) >= before
+        assert uptime(d, name) > up   # none of them booted
+    assert len({d.api('GET', f'/containers/{n}/json').json['NetworkSettings']['IPAddress'] for n in ('it', 'it-1', 'it-2')}) == 3
+    sh(d, 'it-1', 'echo mine > /own')
+    assert d.hostel('exec', 'it-2', 'cat', '/own').returncode and not half_made(d)
+
+
+def test_a_vm_that_runs_has_a_disk_to_be_kept(d, vm):
+    vm('it')
+    before = count(d, 'it')
+    d.ok('snapshot', 'create', 'it', 's', timeout=120)
+    assert count(d, 'it') >= before
+    d.ok('snapshot', 'restore', 'it', 's', '--as', 'other', timeout=120)
+    d.ok('rm', '-f', 'it', timeout=60)
+    d.ok('start', 'other', timeout=240)
+    assert count(d, 'other') >= 1
+
+
+# ---- deaths and cancels ----
+
+@pytest.mark.parametrize('phase, is_there', [('snapshot-still', False), ('snapshot-copied', False), ('snapshot-sealed', False),
+                                             ('snapshot-made', True)])
+def test_a_daemon_that_dies_while_a_snapshot_is_made(d, phase, is_there):
+    """What stood still runs on, while no daemon is there, and afterwards there is all of the snapshot or nothing."""
+    d.ok('run', '-d', '--name', 'it', 'busybox', 'sh', '-c', COUNT)
+    count(d, 'it')
+    [file] = pathlib.Path(d.root).glob('instances/*/rw/upper/count')
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT=phase)
+    assert d.hostel('snapshot', 'create', 'it', 'first').returncode
+    assert d.process.wait(60) == 137
+    was = int(file.read_text())
+    wait_for(lambda: int(file.read_text()) > was)
+    d.start()
+    assert [s['name'] for s in snapshots(d, 'it')] == ['first'] * is_there
+    wait_for(lambda: not half_made(d))
+    s = state(d, 'it')
+    assert s['Status'] == 'running' and not s['Paused']
+    assert d.ok('snapshot', 'create', '-q', 'it', 'second') == 'second'
+
+
+@pytest.mark.parametrize('phase, is_new', [('restore-staged', False), ('restore-due', True), ('restore-half', True)])
+def test_a_daemon_that_dies_while_a_snapshot_is_restored(d, phase, is_new):
+    """The disk is the old one or the new one."""
+    d.ok('run', '-d', '--name', 'it', 'busybox', 'sleep', '10000')
+    sh(d, 'it', 'echo new > /f')
+    d.ok('snapshot', 'create', 'it', 'first')
+    sh(d, 'it', 'echo old > /f; echo more > /g')
+    d.ok('stop', '-t', '0', 'it')
+    d.stop()
+    start_with(d, HOSTEL_CRASH_AT=phase)
+    assert d.hostel('snapshot', 'restore', 'it', 'first').returncode
+    assert d.process.wait(60) == 137
+    d.start()
+    wait_for(lambda: not half_made(d))
+    d.ok('start', 'it')
+    assert sh(d, 'it', 'cat /f; ls /g 2>/dev/null; true').split() == (['new'] if is_new else ['old', '/g'])
+    assert [s['name'] for s in snapshots(d, 'it')] == ['first']
+    assert not list(pathlib.Path(d.root).glob('instances/*/staged'))
+
+
+class Held:
+    """A snapshot of a container with much to be copied, held up by its worker."""
+
+    def __init__(self, d):
+        self.d = d
+        for n in range(30):
+            self.p = d.popen('snapshot', 'create', 'it', f'held{n}')
+            while self.p.poll() is None:
+                if self.stop_worker():
+                    return
+        raise AssertionError('no worker could be caught at its work')
+
+    def stop_worker(self):
+        for pid in pathlib.Path(f'/proc/{self.d.process.pid}/task/{self.d.process.pid}/children').read_text().split():
+            try:
+                if b'hostel-image' in pathlib.Path(f'/proc/{pid}/cmdline').read_bytes() and \
+                        any(name.endswith('/f') and '/rw/upper/' in name for name in
+                            (os.readlink(f'/proc/{pid}/fd/{n}') for n in os.listdir(f'/proc/{pid}/fd'))):
+                    os.kill(int(pid), signal.SIGSTOP)
+                    self.pid = int(pid)
+                    return True
+            except OSError:
+                pass
+        return False
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def held(d):
+    d.ok('run', '-d', '--name', 'it', 'busybox', 'sh', '-c', COUNT)
+    sh(d, 'it', 'dd if=/dev/zero of=/f bs=1M count=200 2>/dev/null')
+    return Held(d)
+
+
+def end_of(p):
+    return p.communicate(timeout=60)[1].splitlines()[-1:], p.returncode
+
+
+def test_one_operation_at_a_time_and_it_is_shown(d, held):
+    assert d.api('GET', '/hostel/v1/instances/it').json['operation'] == 'a snapshot'
+    assert 'running (a snapshot)' in d.ok('ps')
+    for words in (['snapshot', 'create', 'it'], ['snapshot', 'restore', '--force', 'it', 'x'], ['pause', 'it']):
+        p = d.hostel(*words)
+        assert p.returncode and ('a snapshot is under way' in p.err or 'no snapshot x' in p.err), p.err
+    assert d.api('POST', '/hostel/v1/instances/it/snapshots', {}).status == 409
+    held.go_on()
+    assert held.p.wait(120) == 0
+    assert d.api('GET', '/hostel/v1/instances/it').json['operation'] is None
+
+
+@pytest.mark.parametrize('how', ['interrupt', 'delete', 'stop', 'kill', 'restart'])
+def test_an_operation_gives_way(d, held, how):
+    """To Ctrl-C, and to whoever wants something else of the instance; nothing half-made stays, and it lives on."""
+    if how == 'interrupt':
+        held.p.send_signal(signal.SIGINT)
+    elif how == 'delete':
+        assert d.api('DELETE', '/hostel/v1/instances/it/operation').status == 204
+    else:
+        d.ok(how, *(['-t', '0'] if how != 'kill' else []), 'it', timeout=60)
+    text, code = end_of(held.p)
+    assert code and (how == 'interrupt' or 'a snapshot was cancelled' in text[0])
+    wait_for(lambda: d.api('GET', '/hostel/v1/instances/it').json['operation'] is None and not half_made(d))
+    assert not [s for s in snapshots(d, 'it') if s['name'] == held.p.args[-1]]
+    if how in ('stop', 'kill'):
+        wait_for(lambda: state(d, 'it')['Status'] == 'exited')
+        d.ok('start', 'it')
+    was = count(d, 'it')
+    wait_for(lambda: count(d, 'it') > was)
+    assert d.api('DELETE', '/hostel/v1/instances/it/operation').status == 409
+
+
+def test_what_is_copied_can_be_removed(d, held):
+    d.ok('rm', '-f', 'it', timeout=60)
+    assert end_of(held.p)[1]
+    wait_for(lambda: not half_made(d))
+    assert d.hostel('inspect', 'it').returncode
+
+
+def test_a_start_waits_until_its_disk_is_copied(d):
+    d.ok('run', '-d', '--name', 'it', 'busybox', 'sleep', '10000')
+    sh(d, 'it', 'dd if=/dev/zero of=/f bs=1M count=200 2>/dev/null')
+    d.ok('stop', '-t', '0', 'it')
+    held = Held(d)
+    p = d.popen('start', 'it')
+    wait_for(lambda: d.api('GET', '/hostel/v1/instances/it').json['state'] == 'starting')
+    assert p.poll() is None
+    held.go_on()
+    assert held.p.wait(120) == 0 and p.wait(120) == 0 and state(d, 'it')['Running']

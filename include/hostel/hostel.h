@@ -159,6 +159,42 @@ HOSTEL_API int hostel_inspect(struct hostel *h, const char *ref, char **ret_json
  *  rest. Array of hostel's own documents (/hostel/v1/instances) */
 HOSTEL_API int hostel_list(struct hostel *h, int all, char **ret_json);
 
+/* ---- snapshots ---- */
+
+/* Told how it goes; each message is a JSON object as text. */
+struct hostel_watch {
+	void (*progress)(void *arg, const char *message_json); /* may be NULL */
+	void *arg;
+};
+
+/**
+ * hostel_snapshot_create() - keep an instance's disk as it is now, and with @stateful all that runs
+ * @name:     NULL: snap0 and so on
+ * @watch:    may be NULL, as in the calls below
+ * @ret_json: the snapshot; may be NULL
+ */
+HOSTEL_API int hostel_snapshot_create(struct hostel *h, const char *ref, const char *name,
+				      int stateful, const struct hostel_watch *watch,
+				      char **ret_json);
+/** hostel_snapshot_list() - array; @ref: NULL: of all instances */
+HOSTEL_API int hostel_snapshot_list(struct hostel *h, const char *ref, char **ret_json);
+HOSTEL_API int hostel_snapshot_remove(struct hostel *h, const char *ref, const char *name);
+
+/**
+ * hostel_snapshot_restore() - put a snapshot back; a stateful one goes on where it was
+ * @name:     NULL: the newest checkpoint
+ * @as:       a new instance of this name; NULL: in place
+ * @force:    in place, though it runs: what there is, is kept as a snapshot
+ * @ret_json: {"id","name","warnings"}
+ */
+HOSTEL_API int hostel_snapshot_restore(struct hostel *h, const char *ref, const char *name,
+				       const char *as, int force, const struct hostel_watch *watch,
+				       char **ret_json);
+
+/** hostel_fork() - running copies; @ret_json: {"names":[…],"warnings":[…]} */
+HOSTEL_API int hostel_fork(struct hostel *h, const char *ref, int copies,
+			   const struct hostel_watch *watch, char **ret_json);
+
 /* ---- images and numbers ---- */
 
 /**
@@ -193,19 +229,6 @@ HOSTEL_API int hostel_trust_remove(struct hostel *h, const char *name);
 HOSTEL_API int hostel_trust_list(struct hostel *h, char **ret_json);
 /** hostel_identity() - {certificate, fingerprint} of this host, to be trusted by others */
 HOSTEL_API int hostel_identity(struct hostel *h, char **ret_json);
-/**
- * hostel_migrate() - move an instance to another host, stopped on the way if it runs
- * @to:       "tcp+tls://HOST:PORT" or "unix:///PATH"
- * @progress: called with each line of progress (a JSON object as text); may be NULL
- * Return: 0 when it is there and nothing is left here; the error says where it is otherwise.
- */
-HOSTEL_API int hostel_migrate(struct hostel *h, const char *ref, const char *to,
-			      void (*progress)(void *arg, const char *message_json), void *arg);
-/** hostel_migrate_check() - {reasons: [why it would fail]}; nothing is changed */
-HOSTEL_API int hostel_migrate_check(struct hostel *h, const char *ref, const char *to,
-				    char **ret_json);
-/** hostel_migrate_resolve() - of one that is in doubt: it is @here, or there */
-HOSTEL_API int hostel_migrate_resolve(struct hostel *h, const char *ref, int here);
 HOSTEL_API int hostel_resources(struct hostel *h, char **ret_json);
 /** hostel_accounting() - the newest 250 starts, and sums of these; older ones by `next` of the
  * answer, GET /hostel/v1/accounting?before=N (hostel_call()) */

@@ -88,11 +88,23 @@ static struct err *unpause(struct cli *c, const struct args *a, const char *ref)
 	return rc ? cli_err(c, rc) : NULL;
 }
 
+static size_t count_snapshots(struct cli *c, const char *ref)
+{
+	OWN(json) json_t *list = NULL;
+
+	err_free(cli_call(c, "GET", NULL, &list, "/hostel/v1/instances/%s/snapshots", ref));
+	return json_array_size(list);
+}
+
 /* What is not there is removed, says --force. */
 static struct err *remove_one(struct cli *c, const struct args *a, const char *ref)
 {
+	size_t snapshots = count_snapshots(c, ref);
 	int rc = hostel_remove(c->h, ref, args_flag(a, "force"), args_flag(a, "volumes"));
 
+	if (!rc && snapshots)
+		fprintf(stderr, "%s: its %zu snapshot%s went with it\n", ref, snapshots,
+			snapshots > 1 ? "s" : "");
 	if (rc == HOSTEL_NOT_FOUND && args_flag(a, "force"))
 		fprintf(stderr, "hostel: %s\n", hostel_error(c->h));
 	else if (rc)

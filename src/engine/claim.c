@@ -79,12 +79,13 @@ struct err *claim_end(struct instance *i, const struct spec_endpoint *said, stru
 	struct endpoint end = { .index = free_index(i),
 				.has_route = !n->is_internal && !has_route(i) };
 	char wish[NET_ADDRESS_TEXT], wish_mac[NET_MAC_TEXT];
+	const struct spec_endpoint again = { .ip = wish, .mac = wish_mac };
 	uint8_t mac[NET_MAC_LEN];
 	uint32_t address;
 
 	/* What a state that is brought back knows; taken by another: a fresh one. */
 	if (snapshot_wanted_end(i, n->id, wish, wish_mac) && is_free(n, wish, &address))
-		said = &(struct spec_endpoint) { .ip = wish, .mac = wish_mac };
+		said = &again;
 	TRY(wanted_address(n, said, &address));
 	net_address_text(address, end.address);
 	if (said->mac && *said->mac)
