@@ -8,8 +8,7 @@
 #include "util/mem.h"
 #include "util/num.h"
 
-#define SERVICES_MAX 1000
-#define REPLICAS_MAX 1000
+#define INSTANCES_MAX 1000 /* services too, and replicas of each */
 
 /* ---- values ---- */
 
@@ -218,8 +217,8 @@ static struct err *read_replicas(const json_t *service, int64_t *ret)
 			continue;
 		TRY_MSG(as_integer(v, &n), "%s", places[i]);
 		*ret = json_integer_value(n);
-		if (*ret < 0 || *ret > REPLICAS_MAX)
-			return err_new(ERR_INVALID, "%s: 0 to %d", places[i], REPLICAS_MAX);
+		if (*ret < 0 || *ret > INSTANCES_MAX)
+			return err_new(ERR_INVALID, "%s: 0 to %d", places[i], INSTANCES_MAX);
 		break;
 	}
 	return NULL;
@@ -245,6 +244,9 @@ static struct err *add_service(const char *project, const char *name, const json
 
 	TRY(read_body(project, name, service, body));
 	TRY(read_replicas(service, &replicas));
+	if ((int64_t)json_array_size(out) + replicas > INSTANCES_MAX)
+		return err_new(ERR_INVALID, "with its replicas there are more than %d instances",
+			       INSTANCES_MAX);
 	for (int64_t n = 1; n <= replicas; n++) {
 		OWN(mem)
 		char *shown = replicas == 1 ? xstrdup(own ? own : name)
@@ -309,8 +311,8 @@ struct err *compose_instances(const json_t *doc, json_t **ret, struct strv *ret_
 	if (!json_is_object(p.services))
 		return err_new(ERR_INVALID, "it has no services: expected what docker compose "
 					    "config --format json prints");
-	if (json_object_size(p.services) > SERVICES_MAX)
-		return err_new(ERR_INVALID, "%d services at most", SERVICES_MAX);
+	if (json_object_size(p.services) > INSTANCES_MAX)
+		return err_new(ERR_INVALID, "%d services at most", INSTANCES_MAX);
 	json_object_foreach((json_t *)(uintptr_t)p.services, name, service) TRY(visit(&p, name));
 	*ret = json_incref(out);
 	return NULL;
