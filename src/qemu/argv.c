@@ -289,7 +289,10 @@ static void walk(struct view *v, struct strv *argv)
 {
 	add_machine(v, argv);
 	add_firmware(v, argv);
-	add_kernel(v, argv);
+	/* A restored guest has booted, and never will again (-no-reboot): QEMU would hold a copy.
+	 */
+	if (!v->is_restored)
+		add_kernel(v, argv);
 	add_channels(v, argv);
 	add_image(v, argv);
 	add_disks(v, argv);
