@@ -41,7 +41,8 @@ def policy(d):
 
 def test_nobody_is_surprised_by_the_defaults(full):
     assert policy(full) == {'allocate': 'fcfs/easy', 'max_wait_ns': 600 * 10**9, 'aging_ns': 0, 'estimate': 'learned',
-                            'schedule': 'fair', 'quantum_ns': 50_000_000, 'age_ns': 10**10, 'boost_ns': 10**10}
+                            'schedule': 'fair', 'quantum_ns': 50_000_000, 'age_ns': 10**10, 'boost_ns': 10**10,
+                            'turn_ns': 0, 'spill': False}
 
 
 def test_the_order_is_changed_live_and_kept(full):
@@ -75,6 +76,9 @@ def test_a_setting_counts_more_than_what_was_set_live(new_hosteld):
     (['--allocate', 'sjf/quick'], 'allocate: "sjf/quick" is no policy; there are fcfs, '),
     (['--estimate', 'guessed'], '--estimate: one of: learned given last-two'),
     (['--max-wait', 'soon'], 'soon'),
+    (['--allocate', 'rr:/easy'], 'expected a label'),
+    (['--allocate', 'rr', '--spill'], "spill: this hosteld cannot move an instance's memory out yet"),
+    (['--allocate', 'rr', '--turn', '1h'], 'turn: an allocation is taken back by spilling it, which this hosteld cannot do yet'),
     ([], 'what is to be changed'),
 ])
 def test_what_is_no_policy_is_one_line_and_changes_nothing(full, options, words):
@@ -95,6 +99,8 @@ def test_members_that_no_policy_has_are_refused(full):
     ('schedule', 'round', '"round" schedules nothing; there are fcfs, '),
     ('quantum', '1us', 'expected 1ms to 1h'),
     ('quantum', 'soon', '"soon" is not a duration; write 10s, 5m or 1h30m'),
+    ('spill', True, "spill: this hosteld cannot move an instance's memory out yet"),
+    ('turn', '1h', 'turn: an allocation is taken back by spilling it'),
     ('age', '9000h', 'expected 0 to 1 year'),
     ('boost', 'often', '"often" is not a duration; write 10s, 5m or 1h30m'),
     ('max_wait', '-3s', '"-3s" is not a duration; write 10s, 5m or 1h30m'),
@@ -151,6 +157,30 @@ def test_a_short_one_is_filled_in_when_that_does_not_delay_the_first(full):
     d.ok('policy', 'set', '--allocate', 'fcfs/list')
     d.ok('rm', '-f', 'short')
     wait_for(lambda: 'endless' in running(d))
+
+
+def test_rr_over_a_label_serves_its_values_in_turn(full):
+    d = full
+    d.ok('policy', 'set', '--allocate', 'rr:shop.example/team')
+    d.ok('rm', '-f', 'holder')
+    most = free(d)
+    d.ok('run', '-d', '--name', 'holder', '-m', most, 'busybox', 'sleep', '1000')
+    for name, team in (('x1', 'x'), ('x2', 'x'), ('y1', 'y'), ('none', None)):
+        submit(d, name, '-m', most, *(['--label', f'shop.example/team={team}'] if team else []))
+    served = []
+    d.kill()
+    d.start()
+    assert policy(d)['allocate'] == 'rr:shop.example/team/strict'
+    d.ok('rm', '-f', 'holder')
+    for _ in range(3):
+        one, = wait_for(lambda: running(d))
+        served.append(one)
+        d.ok('rm', '-f', one)
+    assert served == ['x1', 'y1', 'none']
+    wait_for(lambda: running(d) == {'x2'})
+    assert d.hostel('simulate', '--check-log', d.root / 'events.log').out.endswith('all as recorded')
+    d.ok('policy', 'set', '--allocate', 'rr:shift/easy')
+    assert policy(d)['allocate'] == 'rr:shift/easy'
 
 
 def test_nothing_passes_who_waited_long_enough(full):

@@ -389,3 +389,21 @@ def test_charts_are_whole_and_stay_readable(jobs, tmp_path):
                     assert -1 <= float(e.attrib[k]) <= 1300 and math.isfinite(float(e.attrib[k]))
     titles = [e.text for e in ET.parse(tmp_path / 'g.svg').iter() if e.tag.endswith('title')]
     assert len(titles) == (50 if jobs == 50 else 0)
+
+
+def test_rr_over_a_label_of_the_trace(tmp_path):
+    csv = tmp_path / 'jobs.csv'
+    csv.write_text('arrival,cpu,duration,user,team\n0,1,10,a,x\n0,1,10,b,x\n0,1,10,a,y\n0,1,10,b,y\n')
+    swf = tmp_path / 'jobs.swf'
+    row = lambda n, user, group: f'{n} 0 -1 10 1 -1 -1 1 10 -1 1 {user} {group} -1 -1 -1 -1 -1\n'
+    swf.write_text('; MaxProcs: 1\n' + row(1, 1, 7) + row(2, 2, 7) + row(3, 1, 8) + row(4, 2, 8))
+    def starts(path, policy):
+        p = simulate(path, '--nodes', 1, '--cpus', 1, '--policy', policy, '--jobs', tmp_path / 'out.swf')
+        return [int(l.split()[2]) for l in (tmp_path / 'out.swf').read_text().splitlines() if l[0] != ';']
+    for path, label in ((csv, 'team'), (swf, 'group')):
+        assert starts(path, 'rr') == [0, 10, 20, 30]
+        assert starts(path, f'rr:{label}/strict') == [0, 20, 10, 30]
+    for path, label, words in ((csv, 'shop', 'CSV without a column "shop"'), (swf, 'team', 'SWF has no label "team"'),
+                               (csv, 'user,rr:team', 'the trace does not tell of the label "team"')):
+        p = simulate(path, '--nodes', 1, '--cpus', 1, '--policy', f'rr:{label}', ok=False)
+        assert p.returncode and words in p.err and '\n' not in p.err

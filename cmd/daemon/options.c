@@ -36,6 +36,15 @@ struct setting {
 		.fallback = (fallback_), .help = (help_), __VA_ARGS__                              \
 	}
 
+static struct err *read_yes_no(const char *text, int *ret)
+{
+	if (!streq(text, "yes") && !streq(text, "no") && !streq(text, "true") &&
+	    !streq(text, "false"))
+		return err_new(ERR_INVALID, "\"%.64s\": expected yes or no", text);
+	*ret = streq(text, "yes") || streq(text, "true");
+	return NULL;
+}
+
 static struct err *check_allocate(const char *text)
 {
 	return engine_policy_check(text, NULL, 0);
@@ -60,6 +69,22 @@ static struct err *check_time(const char *text)
 
 	TRY(num_parse_duration(text, &ns));
 	return engine_time_check(ns);
+}
+
+static struct err *check_turn(const char *text)
+{
+	int64_t ns = 0;
+
+	TRY(num_parse_duration(text, &ns));
+	return engine_spill_check(false, ns);
+}
+
+static struct err *check_spill(const char *text)
+{
+	int on = 0;
+
+	TRY(read_yes_no(text, &on));
+	return engine_spill_check(on, 0);
 }
 
 static struct err *check_overcommit(const char *text)
@@ -107,6 +132,12 @@ static const struct setting settings[] = {
 	  .check = check_schedule),
 	S("quantum", DURATION, quantum_ns, "0", "time slice; 0: as set by hostel policy, or 50ms",
 	  .check = check_quantum),
+	S("turn", DURATION, turn_ns, "0",
+	  "order rr: an allocation lasts so long while others wait; wants spill (0: to its end)",
+	  .check = check_turn),
+	S("spill", YES_NO, spill, "no",
+	  "move the memory of an instance that is descheduled to the disk; not yet possible",
+	  .check = check_spill),
 	S("age", DURATION, age_ns, NULL,
 	  "schedule priority: ready so long is worth one step; 0: nothing (as set by hostel "
 	  "policy, "
@@ -134,15 +165,6 @@ static const struct setting settings[] = {
 };
 static_assert(ARRAY_SIZE(settings) <= sizeof(((struct options *)NULL)->source),
 	      "one source per setting");
-
-static struct err *read_yes_no(const char *text, int *ret)
-{
-	if (!streq(text, "yes") && !streq(text, "no") && !streq(text, "true") &&
-	    !streq(text, "false"))
-		return err_new(ERR_INVALID, "\"%.64s\": expected yes or no", text);
-	*ret = streq(text, "yes") || streq(text, "true");
-	return NULL;
-}
 
 static struct err *set_one(struct options *o, const struct setting *s, const char *text)
 {

@@ -19,8 +19,8 @@ struct options {
 	char *config_path, *log_level, *group, *allocate, *schedule;
 	int64_t memory_total_bytes, cpus_total_milli, disk_total_bytes, event_log_bytes;
 	int64_t reserve_memory_bytes, manage_memory_bytes, overcommit_cpu_milli, hold_timeout_ns,
-	    max_wait_ns, quantum_ns, age_ns, boost_ns;
-	int queue_wait; /* bool */
+	    max_wait_ns, quantum_ns, age_ns, boost_ns, turn_ns;
+	int queue_wait, spill; /* bool */
 	bool check_config, help, version, kvm_probe, teardown;
 	unsigned char source[64]; /* enum options_source of each setting */
 };

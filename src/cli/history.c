@@ -160,11 +160,14 @@ static struct err *read_history(struct cli *c, const struct args *a, struct sim_
 {
 	OWN(mem) char *root = root_of(c, a);
 	OWN(mem) char *path = xasprintf("%s/events.log", root);
-	const struct sim_limits limits = { .holds = true };
+	OWN(mem) char *label = NULL;
+	struct sim_limits limits = { .holds = true };
 	OWN(logs) struct logs l = { .fds = { -1, -1 } };
 	struct err *e = logs_open(path, &l);
 
 	TRY_MSG(e, "no history of this host");
+	TRY(sim_label_of(args_text(a, "what-if"), &label));
+	limits.label = label;
 	e = sim_trace_read((struct source) { logs_read, &l }, &limits, ret);
 	if (e && !ret->n && ret->is_log && err_kind(e) == ERR_CORRUPT) {
 		err_free(e);

@@ -240,7 +240,12 @@ static struct sim_limits limits_of(const struct simulation *s)
 static struct err *take_trace(struct reader *r, struct source in)
 {
 	struct sim_limits limits = limits_of(r->s);
+	const char *policies = args_text(r->s->args, "policy");
+	OWN(mem) char *label = NULL;
 
+	if (policies)
+		TRY(sim_label_of(policies, &label));
+	limits.label = label;
 	limits.bytes = r->bytes;
 	limits.progress = meter_lines;
 	limits.arg = &r->meter;

@@ -532,8 +532,8 @@ json_t *engine_policy(const struct engine *e);
 /**
  * engine_policy_set() - change some of them, live and for later starts
  * @change: allocate ("sjf/easy"), max_wait_ns, aging_ns (0: none), estimate (learned, given,
- *          last-two), schedule ("rr"), quantum_ns, age_ns, boost_ns (0: none); absent members
- *          stay
+ *          last-two), schedule ("rr"), quantum_ns, age_ns, boost_ns (0: none), turn_ns, spill;
+ *          absent members stay
  * Return: NULL, or ERR_INVALID and nothing is changed.
  */
 struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
@@ -545,6 +545,9 @@ struct err *engine_policy_set(struct engine *e, const json_t *change) MUST_USE;
  */
 struct err *engine_policy_check(const char *allocate, const char *schedule,
 				int64_t quantum_ns) MUST_USE;
+
+/** engine_spill_check() - ERR_UNSUPPORTED for what no backend can do yet; without an engine, too */
+struct err *engine_spill_check(bool spill, int64_t turn_ns) MUST_USE;
 
 /** engine_time_check() - would age or boost be taken? ERR_INVALID; without an engine, too */
 struct err *engine_time_check(int64_t ns) MUST_USE;

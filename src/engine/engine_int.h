@@ -332,6 +332,8 @@ struct policy {
 	char *schedule; /* who of those that run is frozen */
 	int64_t quantum_ns;
 	int64_t age_ns, boost_ns; /* of priority, of mlfq; 0: none */
+	int64_t turn_ns;          /* of order rr; 0, while nothing can be spilled */
+	bool spill;
 };
 void policy_done(struct policy *p);
 static inline void own_policy_release(struct policy *p)
@@ -593,6 +595,9 @@ void queue_arrive_again(struct instance *i);
 void queue_leave(struct instance *i);
 void queue_adopt(struct instance *i);
 struct sched_job queue_job(const struct instance *i);
+
+/** queue_regroup() - sched_over() is another label: whom order rr serves in turn, of all that wait */
+void queue_regroup(struct engine *e);
 /** queue_manage_most() - M_i as the planner says it, before any measurement */
 int64_t queue_manage_most(const struct instance *i);
 int64_t spec_demand_cpu_milli(const struct spec *s);

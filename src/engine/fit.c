@@ -161,7 +161,7 @@ static void decide(struct fit *f)
 		if (f->v[n].after)
 			sched_hold(f->s, f->v[n].job.id, true);
 	}
-	sched_pass(f->s, now, no_note, NULL);
+	sched_pass(f->s, now, &(struct sched_decisions) { no_note, no_note, no_note }, NULL);
 	sched_expected_starts(f->s, now, note_start, f);
 }
 

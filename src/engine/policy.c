@@ -32,6 +32,8 @@ static const struct json_field fields[] = {
 	JSON_ENUM(struct policy, "estimate", estimate, estimate_names),
 	JSON_FIELD(struct policy, "schedule", JF_STR, schedule),
 	JSON_RANGE(struct policy, "quantum_ns", JF_I64, quantum_ns, 0, INT64_MAX),
+	JSON_RANGE(struct policy, "turn_ns", JF_I64, turn_ns, 0, INT64_MAX),
+	JSON_FIELD(struct policy, "spill", JF_BOOL, spill),
 	JSON_RANGE(struct policy, "age_ns", JF_I64, age_ns, 0, INT64_MAX),
 	JSON_RANGE(struct policy, "boost_ns", JF_I64, boost_ns, 0, INT64_MAX),
 };
@@ -49,11 +51,28 @@ static json_t *policy_json(const struct policy *p)
 	return j;
 }
 
+/*
+ * The scheduler says spill and unspill (sched.h); what would do it is a checkpoint, which no
+ * backend has yet.
+ */
+struct err *engine_spill_check(bool spill, int64_t turn_ns)
+{
+	if (spill)
+		return err_new(ERR_UNSUPPORTED, "spill: this hosteld cannot move an instance's "
+						"memory out yet");
+	if (turn_ns)
+		return err_new(ERR_UNSUPPORTED,
+			       "turn: an allocation is taken back by spilling it, which this "
+			       "hosteld cannot do yet");
+	return NULL;
+}
+
 /* @change over what is in force; all of it or nothing. */
 static struct err *change_policy(struct engine *e, const json_t *change)
 {
 	OWN(json) json_t *before = policy_json(&e->policy);
 	OWN(policy) struct policy p = { 0 };
+	OWN(mem) char *over = NULL;
 	struct err *err;
 	const char *unknown = json_unknown_field(fields, ARRAY_SIZE(fields), change);
 
@@ -61,12 +80,16 @@ static struct err *change_policy(struct engine *e, const json_t *change)
 		return err_new(ERR_INVALID, "a policy has no \"%.64s\"", unknown);
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), before, &p));
 	TRY(json_read_fields(fields, ARRAY_SIZE(fields), change, &p));
+	TRY(engine_spill_check(p.spill, p.turn_ns));
+	over = sched_over(e->sched) ? xstrdup(sched_over(e->sched)) : NULL;
 	TRY_MSG(slicing_configure(e, &p), "schedule");
 	err = sched_policy_set(e->sched, p.allocate);
 	if (err) {
 		err_free(slicing_configure(e, &e->policy));
 		TRY_MSG(err, "allocate");
 	}
+	if (!streq(over, sched_over(e->sched)))
+		queue_regroup(e);
 	p.quantum_ns = slicing_quantum_ns(e);
 	str_set(&p.allocate, sched_policy(e->sched)); /* in full */
 	sched_max_wait(e->sched, p.max_wait_ns);

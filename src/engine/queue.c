@@ -64,6 +64,20 @@ static int64_t capped(const struct instance *i, enum resource r, int64_t demand,
 	return !is_said && total.v[r] > 0 && demand > total.v[r] ? total.v[r] : demand;
 }
 
+/* FNV-1a of its value; below 2^60, as readers of the event log bound numbers, and never 0. */
+static int64_t group_of(const struct instance *i)
+{
+	const char *label = sched_over(i->e->sched), *value;
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	if (!label)
+		return 0;
+	value = strmap_get(&i->spec->labels, label);
+	for (; value && *value; value++)
+		h = (h ^ (uint8_t)*value) * 0x100000001b3ULL;
+	return (int64_t)(h >> 4 | 1);
+}
+
 struct sched_job queue_job(const struct instance *i)
 {
 	const struct spec *s = i->spec;
@@ -75,6 +89,7 @@ struct sched_job queue_job(const struct instance *i)
 		.deadline_ns = hints_deadline_boot(i),
 		.max_wait_ns = s->max_wait_ns,
 		.uid = s->uid,
+		.group = group_of(i),
 		.place = i->queue_place,
 	};
 
@@ -88,6 +103,19 @@ struct sched_job queue_job(const struct instance *i)
 	for (enum resource r = 0; r < RES_COUNT; r++)
 		j.declared[r] = j.demand.v[r] > 0;
 	return j;
+}
+
+void queue_regroup(struct engine *e)
+{
+	struct instance *i;
+
+	TAILQ_FOREACH(i, &e->instances, link)
+	{
+		struct sched_job j = queue_job(i);
+
+		if (instance_is_waiting(i) && !i->has_allocation)
+			sched_resize(e->sched, i->id, &j);
+	}
 }
 
 /* ---- arrivals and departures ---- */
@@ -217,6 +245,9 @@ static void update_reason(struct instance *i)
 		tell_reason(i);
 }
 
+/* Never asked for while policy.c lets nobody say --turn: there is no backend for spill yet. */
+static const struct sched_decisions decisions = { .admit = note_admitted };
+
 void queue_pass(struct engine *e)
 {
 	OWN(strv) struct strv admitted = { 0 };
@@ -225,7 +256,7 @@ void queue_pass(struct engine *e)
 
 	e->queue_dirty = false;
 	after_pass(e);
-	wake = sched_pass(e->sched, now, note_admitted, &admitted);
+	wake = sched_pass(e->sched, now, &decisions, &admitted);
 	for (size_t n = 0; n < admitted.n; n++) {
 		i = instance_by_id(e, admitted.v[n]);
 		if (i)

@@ -60,10 +60,22 @@ static void running_remove(struct alloc *a, uint32_t h)
 
 /* ---- life ---- */
 
+static void set_policy(struct alloc *a, const struct policy_parts *p)
+{
+	a->order = p->order;
+	a->fill = p->fill;
+	free(a->over);
+	free(a->policy);
+	a->over = *p->label ? xstrdup(p->label) : NULL;
+	a->policy = xasprintf("%s%s%s/%s", p->order->name, a->over ? ":" : "",
+			      a->over ? a->over : "", p->fill->name);
+}
+
 struct alloc *alloc_new(const struct alloc_config *c)
 {
 	struct alloc *a = xnew(struct alloc);
 	OWN(err) struct err *err = NULL;
+	struct policy_parts parts;
 
 	a->conf = *c;
 	a->n_res = c->resources ? c->resources : RES_COUNT;
@@ -72,13 +84,11 @@ struct alloc *alloc_new(const struct alloc_config *c)
 	lengths_clear(a);
 	a->free_list = a->placed = a->queue = a->urgent = a->aside = a->ends = ALLOC_NONE;
 	a->head = ALLOC_NONE;
-	err = policy_find(c->policy ? c->policy : "fcfs/strict", &a->order, &a->fill);
-	if (err) {
-		a->order = alloc_orders[0];
-		a->fill = alloc_fills[0];
-	}
+	err = policy_find(c->policy ? c->policy : "fcfs/strict", &parts);
+	if (err)
+		parts = (struct policy_parts) { alloc_orders[0], alloc_fills[0], "" };
 	a->conf.policy = NULL;
-	a->policy = xasprintf("%s/%s", a->order->name, a->fill->name);
+	set_policy(a, &parts);
 	return a;
 }
 
@@ -97,7 +107,13 @@ void alloc_free(struct alloc *a)
 	free(a->starts);
 	free(a->ousted);
 	free(a->policy);
+	free(a->over);
 	free(a);
+}
+
+const char *alloc_over(const struct alloc *a)
+{
+	return a->over;
 }
 
 const char *alloc_policy(const struct alloc *a)
@@ -130,16 +146,18 @@ static void reindex(struct alloc *a)
 
 struct err *alloc_policy_set(struct alloc *a, const char *policy)
 {
-	const struct alloc_order *order;
-	const struct alloc_fill *fill;
+	struct policy_parts parts;
 
-	TRY(policy_find(policy, &order, &fill));
-	a->order = order;
-	a->fill = fill;
-	free(a->policy);
-	a->policy = xasprintf("%s/%s", order->name, fill->name);
+	TRY(policy_find(policy, &parts));
+	set_policy(a, &parts);
 	reindex(a);
 	return NULL;
+}
+
+void alloc_turn_set(struct alloc *a, int64_t turn_ns)
+{
+	a->conf.turn_ns = turn_ns;
+	reindex(a);
 }
 
 void alloc_aging_set(struct alloc *a, int64_t aging_ns)
@@ -319,6 +337,23 @@ void alloc_requeue(struct alloc *a, uint32_t handle, int64_t now_ns)
 	a->n_waiting++;
 	queue_add(a, handle);
 	due_add(a, handle, a->conf.max_wait_ns, false);
+}
+
+void alloc_keep(struct alloc *a, uint32_t handle, int64_t now_ns)
+{
+	struct alloc_entry *e = entry(a, handle);
+
+	if (e->state != ENTRY_RUNNING || !e->is_ousted)
+		return;
+	running_remove(a, handle);
+	e->is_ousted = false;
+	e->start_ns = now_ns;
+	running_add(a, handle);
+}
+
+void alloc_oust(struct alloc *a, uint32_t handle)
+{
+	entry(a, handle)->is_ousted = true;
 }
 
 void alloc_hold(struct alloc *a, uint32_t handle, bool on)

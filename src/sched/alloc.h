@@ -102,7 +102,9 @@ DEFINE_OWN(alloc, alloc_free)
 
 /**
  * alloc_policy_set() - "sjf/easy"; one word is an order with the fill strict, or a short name
- * (`easy` = fcfs/easy, `easy-sjf` = fcfs/easy-sjf, `list` = fcfs/list, `conservative`)
+ * (`easy` = fcfs/easy, `easy-sjf` = fcfs/easy-sjf, `list` = fcfs/list, `conservative`).
+ * "rr:LABEL/easy": over the numbers in alloc_job.label, which the caller gives out for the values
+ * of that label; "rr": he does so for users.
  *
  * Return: NULL, or ERR_INVALID naming what there is.
  */
@@ -111,12 +113,21 @@ struct err *alloc_policy_set(struct alloc *a, const char *policy) MUST_USE;
 /** alloc_policy_check() - is it one? */
 struct err *alloc_policy_check(const char *policy) MUST_USE;
 
+/** alloc_policy_over() - the label of "rr:LABEL/FILL", owned by the caller; NULL: of users */
+struct err *alloc_policy_over(const char *policy, char **ret) MUST_USE;
+
+/** alloc_over() - the same of the policy in force; borrowed */
+const char *alloc_over(const struct alloc *a);
+
 /** alloc_policy() - "fcfs/strict"; borrowed */
 const char *alloc_policy(const struct alloc *a);
 
 /** alloc_max_wait_set() - for jobs that arrive from now on, and those that wait without their own
  */
 void alloc_max_wait_set(struct alloc *a, int64_t max_wait_ns);
+
+/** alloc_turn_set() - rr: an allocation lasts this long while others wait; 0: to its end */
+void alloc_turn_set(struct alloc *a, int64_t turn_ns);
 
 /** alloc_aging_set() - for those that wait, too */
 void alloc_aging_set(struct alloc *a, int64_t aging_ns);
@@ -163,6 +174,12 @@ void alloc_replan(struct alloc *a, uint32_t handle, int64_t planned_ns);
 
 /** alloc_requeue() - an ousted job is out: it waits again, behind all its label's and others' */
 void alloc_requeue(struct alloc *a, uint32_t handle, int64_t now_ns);
+
+/** alloc_keep() - an ousted job cannot be taken out: it has another turn from @now_ns on */
+void alloc_keep(struct alloc *a, uint32_t handle, int64_t now_ns);
+
+/** alloc_oust() - as if a pass had asked for it back */
+void alloc_oust(struct alloc *a, uint32_t handle);
 
 /** alloc_resize() - a new demand, waiting or running */
 void alloc_resize(struct alloc *a, uint32_t handle, const struct amounts *demand);

@@ -163,7 +163,7 @@ struct lengths {
 struct alloc {
 	const struct alloc_order *order;
 	const struct alloc_fill *fill;
-	char *policy;
+	char *policy, *over; /* over: NULL */
 	struct alloc_config conf;
 	unsigned n_res;
 
@@ -243,9 +243,16 @@ static inline bool entry_before(const struct alloc_entry *x, const struct alloc_
 
 /* ---- between the parts of it ---- */
 
-/** policy_find() - "sjf/easy", "sjf" = sjf/strict, "easy" = fcfs/easy; ERR_INVALID naming all */
-struct err *policy_find(const char *text, const struct alloc_order **ret_order,
-			const struct alloc_fill **ret_fill) MUST_USE;
+/* A policy by name. */
+struct policy_parts {
+	const struct alloc_order *order;
+	const struct alloc_fill *fill;
+	char label[100]; /* "": none */
+};
+
+/** policy_find() - "sjf/easy", "sjf" = sjf/strict, "easy" = fcfs/easy, "rr:team/easy"; ERR_INVALID
+ * naming all */
+struct err *policy_find(const char *text, struct policy_parts *ret) MUST_USE;
 
 /** user_of(), group_of() - made when new; valid until the next call */
 struct party *user_of(struct alloc *a, uint32_t number);

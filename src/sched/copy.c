@@ -22,6 +22,7 @@ struct alloc *alloc_copy(const struct alloc *a)
 	assert(!a->nodes);
 	*c = *a;
 	c->policy = xstrdup(a->policy);
+	c->over = a->over ? xstrdup(a->over) : NULL;
 	c->all.pool = copy_of(a->all.pool, a->n_entries, a->all.stride);
 	c->lengths.all.pool = copy_of(a->lengths.all.pool, a->lengths.cap, a->all.stride);
 	c->cap_entries = a->n_entries;
@@ -56,7 +57,8 @@ struct sched *sched_copy(const struct sched *s)
 	c->watch = NULL;
 	c->watch_arg = NULL;
 	c->alloc = alloc_copy(s->alloc);
-	c->uids = copy_of(s->uids, s->n_uids, sizeof(*s->uids));
+	c->users.v = copy_of(s->users.v, s->users.n, sizeof(*s->users.v));
+	c->groups.v = copy_of(s->groups.v, s->groups.n, sizeof(*s->groups.v));
 	c->quotas = copy_of(s->quotas, s->n_quotas, sizeof(*s->quotas));
 	c->buckets = xcalloc(s->n_buckets, sizeof(struct named *));
 	for (size_t i = 0; i < s->n_buckets; i++) {

@@ -41,6 +41,8 @@ static void note(void *arg, const char *id)
 	str_addf(arg, "+%s", id);
 }
 
+static const struct sched_decisions notes = { .admit = note };
+
 static const char *name_of(void *arg, const char *id)
 {
 	(void)arg;
@@ -85,7 +87,7 @@ static void step(struct sched *s, uint64_t *rnd, bool *is_there, int64_t now, st
 		err_free(sched_move(s, id, SCHED_FIRST, NULL, now));
 		sched_charge(s, id, (struct amounts) { .v = { [RES_MEMORY] = GIB / 2 } });
 	}
-	str_addf(out, "|%d", (int)sched_pass(s, now, note, out));
+	str_addf(out, "|%d", (int)sched_pass(s, now, &notes, out));
 }
 
 static void add_waiting(void *arg, const char *id, int64_t arrival_ns)
@@ -176,7 +178,7 @@ static void a_copy_is_watched_by_nobody(void **state)
 	sched_watch(s, told, &n);
 	c = sched_copy(s);
 	sched_arrive(c, &j, 1);
-	sched_pass(c, 1, note, &out);
+	sched_pass(c, 1, &notes, &out);
 	assert_string_equal(out.buf, "+j");
 	assert_int_equal(n, 0);
 	sched_arrive(s, &j, 1);
@@ -207,7 +209,7 @@ static void a_cleared_one_has_all_that_the_host_has_free(void **state)
 		     STEPS);
 	str_done(&out);
 	out = (struct str) { 0 };
-	sched_pass(s, STEPS, note, &out);
+	sched_pass(s, STEPS, &notes, &out);
 	assert_string_equal(out.buf, "+new");
 }
 

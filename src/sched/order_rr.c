@@ -2,8 +2,8 @@
 #include "sched/alloc_int.h"
 
 /*
- * rr: round robin over users, or over a label (the number in alloc_job.label).  Those with
- * something waiting stand in a circle; each start sends its user to the tail; who has nothing
+ * rr: round robin over users, or ("rr:LABEL") over a label (the number in alloc_job.label).  Those
+ * with something waiting stand in a circle; each start sends its user to the tail; who has nothing
  * waiting leaves, and joins at the tail.  Within a user by arrival.
  *
  * With alloc_config.turn_ns an allocation lasts one turn while others wait: the pass then asks

@@ -178,7 +178,7 @@ static void one_turn(void *arg, uint32_t h)
 	struct alloc_entry *e = entry(a, h);
 	int64_t over = e->start_ns + a->conf.turn_ns;
 
-	if (e->is_ousted)
+	if (e->is_ousted || e->is_aside)
 		return;
 	if (over > a->now_ns) {
 		t->next_ns = !t->next_ns || over < t->next_ns ? over : t->next_ns;
@@ -192,12 +192,25 @@ static void one_turn(void *arg, uint32_t h)
 	a->ousted[a->n_ousted++] = h;
 }
 
+/* Whose turn began first; a copy of what there is (sched_tell_all()) has no other order. */
+static int by_start(const void *x, const void *y, void *arg)
+{
+	const struct alloc_entry *ex = entry(arg, *(const uint32_t *)x),
+				 *ey = entry(arg, *(const uint32_t *)y);
+
+	if (ex->start_ns != ey->start_ns)
+		return ex->start_ns < ey->start_ns ? -1 : 1;
+	return ex->seq < ey->seq ? -1 : 1;
+}
+
 static int64_t oust(struct alloc *a)
 {
 	struct turns t = { .a = a };
 
 	if (a->conf.turn_ns && a->order->has_turns && a->head != ALLOC_NONE)
 		tree_each_fit(&a->all, a->ends, NULL, one_turn, &t);
+	if (a->n_ousted > 1)
+		qsort_r(a->ousted, a->n_ousted, sizeof(uint32_t), by_start, a);
 	return t.next_ns;
 }
 

@@ -3,7 +3,7 @@
 #include "util/mem.h"
 
 /*
- * Policies by name: "sjf/easy".
+ * Policies by name: "sjf/easy", "rr:team/easy".
  */
 
 static const struct alloc_order *order_find(const char *name, size_t len)
@@ -23,25 +23,55 @@ static const struct alloc_fill *fill_find(const char *name)
 	return NULL;
 }
 
-/* "sjf/easy", "sjf" = sjf/strict, "easy" = fcfs/easy. */
-struct err *policy_find(const char *text, const struct alloc_order **ret_order,
-			const struct alloc_fill **ret_fill)
+/* Labels may have slashes of their own: only one before the name of a fill ends them. */
+static struct err *take_label(const char *label, struct policy_parts *ret)
 {
-	const char *slash = strchr(text, '/');
+	const char *slash = strrchr(label, '/');
+	const struct alloc_fill *fill = slash ? fill_find(slash + 1) : NULL;
+	size_t len = fill ? (size_t)(slash - label) : strlen(label);
+
+	if (!len || len >= sizeof(ret->label) || strcspn(label, " ,\t\r\n") < len)
+		return err_new(ERR_INVALID,
+			       "\"%.64s\": expected a label of at most %zu characters, "
+			       "without spaces and commas",
+			       label, sizeof(ret->label) - 1);
+	memcpy(ret->label, label, len);
+	ret->label[len] = '\0';
+	ret->fill = fill ? fill : fill_find("strict");
+	return NULL;
+}
+
+static const struct alloc_order *labelled_order(const char *text, const char **ret_label)
+{
+	const char *colon = strchr(text, ':');
+	const struct alloc_order *order = colon ? order_find(text, (size_t)(colon - text)) : NULL;
+
+	if (!order || !order->by_label)
+		return NULL;
+	*ret_label = colon + 1;
+	return order;
+}
+
+/* "sjf/easy", "sjf" = sjf/strict, "easy" = fcfs/easy, "rr:team/easy". */
+struct err *policy_find(const char *text, struct policy_parts *ret)
+{
+	const char *slash = strchr(text, '/'), *label;
 	const struct alloc_order *order =
 	    order_find(text, slash ? (size_t)(slash - text) : strlen(text));
 	const struct alloc_fill *fill = fill_find(slash ? slash + 1 : "strict");
 	OWN(str) struct str known = { 0 };
 
+	*ret = (struct policy_parts) { .order = labelled_order(text, &label) };
+	if (ret->order)
+		return take_label(label, ret);
 	if (!slash && !order) {
 		order = alloc_orders[0];
 		fill = fill_find(text);
 	}
-	if (order && fill) {
-		*ret_order = order;
-		*ret_fill = fill;
+	ret->order = order;
+	ret->fill = fill;
+	if (order && fill)
 		return NULL;
-	}
 	for (size_t i = 0; alloc_orders[i]; i++)
 		str_addf(&known, "%s%s", i ? ", " : "", alloc_orders[i]->name);
 	str_adds(&known, "; after a slash: ");
@@ -52,8 +82,16 @@ struct err *policy_find(const char *text, const struct alloc_order **ret_order,
 
 struct err *alloc_policy_check(const char *policy)
 {
-	const struct alloc_order *order;
-	const struct alloc_fill *fill;
+	struct policy_parts parts;
 
-	return policy_find(policy, &order, &fill);
+	return policy_find(policy, &parts);
+}
+
+struct err *alloc_policy_over(const char *policy, char **ret)
+{
+	struct policy_parts parts;
+
+	TRY(policy_find(policy, &parts));
+	*ret = *parts.label ? xstrdup(parts.label) : NULL;
+	return NULL;
 }

@@ -11,14 +11,42 @@ static const struct shape {
 	char letter;
 	unsigned least;
 } shapes[] = {
-	{ REC_TOTAL, 5 },     { REC_POLICY, 1 },    { REC_MAX_WAIT, 1 }, { REC_AGING, 1 },
-	{ REC_QUOTA, 2 },     { REC_OTHER, 5 },     { REC_ARRIVED, 9 },  { REC_HOLDS, 9 },
-	{ REC_RESIZED, 9 },   { REC_REPLANNED, 2 }, { REC_MOVED, 2 },    { REC_HELD, 2 },
-	{ REC_PASS, 0 },      { REC_ADMITTED, 1 },  { REC_STARTED, 1 },  { REC_AGAIN, 1 },
-	{ REC_ENDED, 1 },     { REC_WITHDRAWN, 1 }, { REC_BEGIN, 1 },    { REC_COPY, 1 },
-	{ REC_COPIED, 0 },    { REC_LAST, 2 },      { REC_DRAIN, 1 },    { REC_PAUSED, 2 },
-	{ REC_CIRCLE, 2 },    { REC_SCHEDULE, 3 },  { REC_TASK, 2 },     { REC_TASK_EXPECT, 2 },
-	{ REC_TASK_LEFT, 1 }, { REC_STOPPED, 1 },   { REC_TURN, 0 },     { REC_TURN_MORE, 1 },
+	{ REC_TOTAL, 5 },
+	{ REC_POLICY, 1 },
+	{ REC_MAX_WAIT, 1 },
+	{ REC_AGING, 1 },
+	{ REC_QUOTA, 2 },
+	{ REC_OTHER, 5 },
+	{ REC_ARRIVED, 9 },
+	{ REC_HOLDS, 9 },
+	{ REC_RESIZED, 9 },
+	{ REC_REPLANNED, 2 },
+	{ REC_MOVED, 2 },
+	{ REC_HELD, 2 },
+	{ REC_PASS, 0 },
+	{ REC_ADMITTED, 1 },
+	{ REC_STARTED, 1 },
+	{ REC_AGAIN, 1 },
+	{ REC_ENDED, 1 },
+	{ REC_WITHDRAWN, 1 },
+	{ REC_BEGIN, 1 },
+	{ REC_COPY, 1 },
+	{ REC_COPIED, 0 },
+	{ REC_LAST, 2 },
+	{ REC_ALLOCATION_TURN, 1 },
+	{ REC_SPILL, 1 },
+	{ REC_UNSPILL, 1 },
+	{ REC_SPILLED, 1 },
+	{ REC_DRAIN, 1 },
+	{ REC_PAUSED, 2 },
+	{ REC_CIRCLE, 2 },
+	{ REC_SCHEDULE, 3 },
+	{ REC_TASK, 2 },
+	{ REC_TASK_EXPECT, 2 },
+	{ REC_TASK_LEFT, 1 },
+	{ REC_STOPPED, 1 },
+	{ REC_TURN, 0 },
+	{ REC_TURN_MORE, 1 },
 };
 
 /* Amounts stand in this order; what is missing here came first or does not exist. */
@@ -69,6 +97,7 @@ struct record record_of_job(char letter, const struct sched_job *j, int64_t ago_
 	r.v[JOB_MAX_WAIT] = j->max_wait_ns;
 	r.v[JOB_AGO] = ago_ns;
 	r.v[JOB_PLACE] = j->place;
+	r.v[JOB_GROUP] = j->group;
 	for (size_t i = 0; i < ARRAY_SIZE(demands); i++) {
 		r.v[demands[i].word] = j->demand.v[demands[i].what];
 		if (!j->declared[demands[i].what] && demands[i].what != RES_MANAGE)
@@ -119,6 +148,7 @@ struct sched_job record_job(const struct record *r)
 		.deadline_ns = r->v[JOB_DEADLINE],
 		.max_wait_ns = r->v[JOB_MAX_WAIT],
 		.place = r->v[JOB_PLACE],
+		.group = r->v[JOB_GROUP],
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(demands); i++) {

@@ -43,6 +43,10 @@ enum record_letter {
 	REC_COPIED = 'c',
 	REC_LAST = 'N',
 	REC_PAUSED = 'F',
+	REC_ALLOCATION_TURN = 'J',
+	REC_SPILL = 'y',
+	REC_UNSPILL = 'u',
+	REC_SPILLED = 'Y',
 	REC_DRAIN = 'Z',
 	REC_CIRCLE = 'I',
 	/* time slicing */
@@ -71,8 +75,12 @@ enum {
 	JOB_PIDS,
 	JOB_AGO,
 	JOB_PLACE,
+	JOB_GROUP,
 	JOB_WORDS
 };
+
+/* Word 1 of Y. */
+enum { SPILL_DONE, SPILL_FAILED, SPILL_UNDER_WAY };
 
 /* Words of p, behind the policy. */
 enum {
@@ -109,7 +117,7 @@ struct record {
 	unsigned n;              /* words: as many as were there, at most RECORD_WORDS */
 	int64_t v[RECORD_WORDS]; /* those that were not there are 0 */
 	uint32_t absent;         /* bit i: word i was "-", an amount that was not declared */
-	char policy[48];         /* P and p: word 0, which is text */
+	char policy[128];        /* P and p: word 0, which is text */
 };
 
 /** record_of() - @letter with @n words that follow as int64_t; at most 4 */

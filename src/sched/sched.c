@@ -63,17 +63,27 @@ static void named_free(struct named *j)
 	free(j);
 }
 
-static uint32_t user_number(struct sched *s, int64_t uid)
+static uint32_t number_of(struct numbers *t, int64_t what)
 {
 	uint32_t i = 0;
 
-	while (i < s->n_uids && s->uids[i] != uid)
+	while (i < t->n && t->v[i] != what)
 		i++;
-	if (i == s->n_uids) {
-		s->uids = xrealloc(s->uids, ++s->n_uids, sizeof(int64_t));
-		s->uids[i] = uid;
+	if (i == t->n) {
+		t->v = xrealloc(t->v, ++t->n, sizeof(int64_t));
+		t->v[i] = what;
 	}
 	return i;
+}
+
+static uint32_t user_number(struct sched *s, int64_t uid)
+{
+	return number_of(&s->users, uid);
+}
+
+static uint32_t group_number(struct sched *s, const struct sched_job *j)
+{
+	return number_of(&s->groups, j->group ? j->group : j->uid);
 }
 
 /* ---- the watcher ---- */
@@ -93,6 +103,14 @@ static void tell_words(struct sched *s, char letter, const struct named *n, int6
 	r = n ? record_of(letter, 2, (int64_t[]) { (int64_t)n->job.number, word })
 	      : record_of(letter, 1, &word);
 	tell(s, &r, n ? n->id : NULL, SCHED_NO_TIME);
+}
+
+static void tell_at(struct sched *s, char letter, const struct named *n, int64_t word,
+		    int64_t at_ns)
+{
+	struct record r = record_of(letter, 2, (int64_t[]) { (int64_t)n->job.number, word });
+
+	tell(s, &r, n->id, at_ns);
 }
 
 static void tell_job(struct sched *s, char letter, const struct named *n, int64_t at_ns,
@@ -172,6 +190,9 @@ static void tell_named(struct sched *s, struct named *n, int64_t now_ns)
 		tell_job(s, REC_HOLDS, n, now_ns, now_ns - n->start_ns);
 	else
 		tell_job(s, REC_ARRIVED, n, now_ns, now_ns - n->arrival_ns);
+	if (n->memory != SCHED_RESIDENT)
+		tell_words(s, REC_SPILLED, n,
+			   n->memory == SCHED_SPILLED ? SPILL_DONE : SPILL_UNDER_WAY);
 	if (n->is_held)
 		tell_words(s, REC_HELD, n, 1);
 }
@@ -179,14 +200,14 @@ static void tell_named(struct sched *s, struct named *n, int64_t now_ns)
 /* Whose turn it is: jobs alone do not tell it. */
 static void tell_circle(struct sched *s)
 {
-	for (uint32_t i = 0; i < s->n_uids; i++) {
+	for (uint32_t i = 0; i < s->groups.n; i++) {
 		uint64_t stamp;
 
 		if (!alloc_circle(s->alloc, i, &stamp))
 			continue;
 		tell(s,
 		     &(struct record) {
-			 .letter = REC_CIRCLE, .n = 2, .v = { s->uids[i], (int64_t)stamp } },
+			 .letter = REC_CIRCLE, .n = 2, .v = { s->groups.v[i], (int64_t)stamp } },
 		     NULL, SCHED_NO_TIME);
 	}
 }
@@ -200,6 +221,8 @@ void sched_tell_all(struct sched *s, int64_t now_ns)
 	tell_policy(s);
 	tell_words(s, REC_MAX_WAIT, NULL, s->max_wait_ns);
 	tell_words(s, REC_AGING, NULL, s->aging_ns);
+	if (s->turn_ns)
+		tell_words(s, REC_ALLOCATION_TURN, NULL, s->turn_ns);
 	for (size_t i = 0; i < s->n_quotas; i++)
 		tell_quota(s, &s->quotas[i]);
 	for (size_t i = 0; i < s->n_buckets; i++)
@@ -240,7 +263,8 @@ void sched_free(struct sched *s)
 		}
 	}
 	free(s->buckets);
-	free(s->uids);
+	free(s->users.v);
+	free(s->groups.v);
 	free(s->quotas);
 	alloc_free(s->alloc);
 	free(s);
@@ -258,11 +282,21 @@ const char *sched_policy(const struct sched *s)
 	return alloc_policy(s->alloc);
 }
 
+const char *sched_over(const struct sched *s)
+{
+	return alloc_over(s->alloc);
+}
+
 /* ---- events ---- */
 
+/* Readers of a log know by themselves what is kept. */
 static void set_other(struct sched *s)
 {
-	alloc_other(s->alloc, others_hold(s));
+	struct amounts other = others_hold(s);
+
+	for (int r = 0; r < RES_COUNT; r++)
+		other.v[r] += s->kept.v[r];
+	alloc_other(s->alloc, other);
 }
 
 void sched_capacity(struct sched *s, struct amounts total)
@@ -367,7 +401,7 @@ static struct named *named_add(struct sched *s, const struct sched_job *j, int64
 		.aside = declares_nothing,
 		.place = j->place,
 	};
-	ret->label = ret->user;
+	ret->label = group_number(s, j);
 	return n;
 }
 
@@ -403,12 +437,39 @@ void sched_leave(struct sched *s, const char *id)
 
 	if (!n)
 		return;
+	for (int r = 0; r < RES_COUNT; r++)
+		s->kept.v[r] -= n->kept.v[r];
 	set_over(s, n, (struct amounts) { 0 });
 	tell_words(s, alloc_is_running(s->alloc, n->handle) ? REC_ENDED : REC_WITHDRAWN, n, 0);
 	alloc_leave(s->alloc, n->handle);
 	*link = n->next;
 	s->n--;
 	named_free(n);
+}
+
+/* Disk and M: its supervisor lives on, and its memory lies on the disk. */
+static struct amounts kept_part(const struct named *n)
+{
+	struct amounts kept = { 0 };
+
+	kept.v[RES_DISK] = n->job.demand.v[RES_DISK];
+	kept.v[RES_MANAGE] = n->job.demand.v[RES_MANAGE];
+	return kept;
+}
+
+/* What it waits for is what it gave back; what it kept is held beside. */
+static void set_kept(struct sched *s, struct named *n, bool is_spilled)
+{
+	struct amounts kept = is_spilled ? kept_part(n) : (struct amounts) { 0 };
+	struct amounts wants = n->job.demand;
+
+	for (int r = 0; r < RES_COUNT; r++) {
+		wants.v[r] -= kept.v[r];
+		s->kept.v[r] += kept.v[r] - n->kept.v[r];
+	}
+	n->kept = kept;
+	alloc_resize(s->alloc, n->handle, &wants);
+	set_other(s);
 }
 
 void sched_charge(struct sched *s, const char *id, struct amounts measured)
@@ -448,10 +509,12 @@ void sched_resize(struct sched *s, const char *id, const struct sched_job *j)
 		.max_wait_ns = j->max_wait_ns,
 		.priority = (int32_t)j->priority,
 		.user = user_number(s, j->uid),
-		.label = user_number(s, j->uid),
+		.label = group_number(s, j),
 		.aside = declares_nothing,
 	};
 	alloc_change(s->alloc, n->handle, &job);
+	if (n->memory == SCHED_SPILLED)
+		set_kept(s, n, true);
 }
 
 void sched_max_wait(struct sched *s, int64_t max_wait_ns)
@@ -466,6 +529,56 @@ void sched_aging(struct sched *s, int64_t aging_ns)
 	s->aging_ns = aging_ns;
 	alloc_aging_set(s->alloc, aging_ns);
 	tell_words(s, REC_AGING, NULL, aging_ns);
+}
+
+void sched_turn(struct sched *s, int64_t turn_ns)
+{
+	if (s->turn_ns == turn_ns)
+		return;
+	s->turn_ns = turn_ns;
+	alloc_turn_set(s->alloc, turn_ns);
+	tell_words(s, REC_ALLOCATION_TURN, NULL, turn_ns);
+}
+
+void sched_spilled(struct sched *s, const char *id, bool has_failed, int64_t now_ns)
+{
+	struct named *n = find(s, id);
+
+	if (!n || n->memory != SCHED_SPILLING)
+		return;
+	n->memory = has_failed ? SCHED_RESIDENT : SCHED_SPILLED;
+	if (has_failed) {
+		alloc_keep(s->alloc, n->handle, now_ns);
+		n->start_ns = now_ns;
+	} else {
+		set_over(s, n, (struct amounts) { 0 });
+		alloc_requeue(s->alloc, n->handle, now_ns);
+		n->arrival_ns = now_ns;
+		n->seq = ++s->seq;
+		set_kept(s, n, true);
+	}
+	tell_at(s, REC_SPILLED, n, has_failed ? SPILL_FAILED : SPILL_DONE, now_ns);
+}
+
+void sched_be_spilled(struct sched *s, const char *id, bool is_under_way)
+{
+	struct named *n = find(s, id);
+	bool is_running = n && alloc_is_running(s->alloc, n->handle);
+
+	if (!n || n->memory != SCHED_RESIDENT || is_running != is_under_way)
+		return;
+	n->memory = is_under_way ? SCHED_SPILLING : SCHED_SPILLED;
+	if (is_under_way)
+		alloc_oust(s->alloc, n->handle);
+	else
+		set_kept(s, n, true);
+}
+
+enum sched_memory sched_memory(const struct sched *s, const char *id)
+{
+	const struct named *n = find(s, id);
+
+	return n ? n->memory : SCHED_RESIDENT;
 }
 
 void sched_replan(struct sched *s, const char *id, int64_t expect_ns)
@@ -500,7 +613,7 @@ void sched_drain(struct sched *s, bool on)
 
 void sched_circle(struct sched *s, int64_t group, uint64_t stamp)
 {
-	alloc_circle_set(s->alloc, user_number(s, group), stamp);
+	alloc_circle_set(s->alloc, number_of(&s->groups, group), stamp);
 }
 
 void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs)
@@ -569,8 +682,20 @@ static struct named *named_of(const struct sched *s, uint32_t handle)
 	return (struct named *)(uintptr_t)alloc_tag(s->alloc, handle); // NOLINT
 }
 
-int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, const char *id),
-		   void *arg)
+static void start(struct sched *s, struct named *n, bool is_told, const struct sched_decisions *d,
+		  void *arg)
+{
+	bool was_spilled = n->memory == SCHED_SPILLED;
+
+	n->memory = SCHED_RESIDENT;
+	if (was_spilled)
+		set_kept(s, n, false);
+	if (is_told)
+		tell_words(s, was_spilled ? REC_UNSPILL : REC_ADMITTED, n, 0);
+	(was_spilled ? d->unspill : d->admit)(arg, n->id);
+}
+
+int64_t sched_pass(struct sched *s, int64_t now_ns, const struct sched_decisions *d, void *arg)
 {
 	bool is_told = s->watch && alloc_waiting(s->alloc);
 	struct alloc_result r;
@@ -586,9 +711,15 @@ int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, con
 		struct named *n = named_of(s, r.starts[i].handle);
 
 		n->start_ns = now_ns;
+		start(s, n, is_told, d, arg);
+	}
+	for (size_t i = 0; i < r.n_ousted; i++) {
+		struct named *n = named_of(s, r.ousted[i]);
+
+		n->memory = SCHED_SPILLING;
 		if (is_told)
-			tell_words(s, REC_ADMITTED, n, 0);
-		admit(arg, n->id);
+			tell_words(s, REC_SPILL, n, 0);
+		d->spill(arg, n->id);
 	}
 	return r.wake_ns;
 }

@@ -39,6 +39,8 @@ struct sched_job {
 	int64_t deadline_ns; /* a point in time, for edf; 0: none */
 	int64_t max_wait_ns; /* 0: what sched_max_wait() set */
 	int64_t uid;
+	int64_t
+	    group; /* whom order `rr` serves in turn: a number of its label's value; 0: its user */
 	int64_t place; /* sched_place() of an earlier life; 0: the policy's */
 };
 
@@ -58,6 +60,13 @@ struct err *sched_policy_set(struct sched *s, const char *policy) MUST_USE;
 
 /** sched_policy() - "fcfs/strict"; borrowed */
 const char *sched_policy(const struct sched *s);
+
+/**
+ * sched_over() - the label of "rr:LABEL"; NULL: none; borrowed
+ *
+ * After a change of it the groups of those that wait are to be told, by sched_resize().
+ */
+const char *sched_over(const struct sched *s);
 
 /* ---- events ---- */
 
@@ -92,6 +101,20 @@ void sched_resize(struct sched *s, const char *id, const struct sched_job *j);
 /** sched_max_wait() - after it a waiting job is the head, and nothing passes it; 0: never */
 void sched_max_wait(struct sched *s, int64_t max_wait_ns);
 
+/**
+ * sched_turn() - order `rr`: an allocation lasts this long while others wait, then it is to be
+ * spilled, and its holder stands at the tail; 0: it lasts to the end
+ */
+void sched_turn(struct sched *s, int64_t turn_ns);
+
+/**
+ * sched_spilled() - what was to be spilled is out: it keeps its disk and its M_i, and waits for the
+ * rest
+ *
+ * Unless it fails: then it keeps all, for another turn.
+ */
+void sched_spilled(struct sched *s, const char *id, bool has_failed, int64_t now_ns);
+
 /** sched_aging() - order `priority`: waiting this long is worth one step; 0: no aging */
 void sched_aging(struct sched *s, int64_t aging_ns);
 
@@ -114,6 +137,10 @@ void sched_hold(struct sched *s, const char *id, bool on);
  * Declared demands count; what is best effort counts as a job only.
  */
 void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t jobs);
+
+/** sched_be_spilled() - a job that arrived here, or holds its demand, is spilled; or it is under
+ * way */
+void sched_be_spilled(struct sched *s, const char *id, bool is_under_way);
 
 enum sched_where { SCHED_FIRST, SCHED_LAST, SCHED_BEFORE, SCHED_AFTER };
 
@@ -168,14 +195,25 @@ void sched_clear(struct sched *s);
 
 /* ---- decisions ---- */
 
+/*
+ * What a pass decides, called in order; the functions must not call back into the scheduler.
+ *
+ *	waiting ── admit ──> holds its demand ── spill ──> is being spilled
+ *	                     ^                             | sched_spilled()
+ *	                     '── unspill ── waits, spilled <'
+ */
+struct sched_decisions {
+	void (*admit)(void *arg, const char *id);   /* it counts as admitted already */
+	void (*spill)(void *arg, const char *id);   /* it holds all until sched_spilled() */
+	void (*unspill)(void *arg, const char *id); /* as admit, of one that was spilled */
+};
+
 /**
  * sched_pass() - one scheduling pass
- * @admit: called per admitted job, in order; the job counts as admitted before the call; it must
- *         not call back into @s
+ * @d: spill and unspill may be NULL where sched_turn() was never told
  * Return: the time at which a pass could decide differently without an event; 0: never.
  */
-int64_t sched_pass(struct sched *s, int64_t now_ns, void (*admit)(void *arg, const char *id),
-		   void *arg);
+int64_t sched_pass(struct sched *s, int64_t now_ns, const struct sched_decisions *d, void *arg);
 
 /* ---- reading ---- */
 
@@ -203,6 +241,11 @@ void sched_totals(const struct sched *s, struct amounts *ret_total, struct amoun
 
 /** sched_held() - what an admitted job holds now; false when it is not admitted */
 bool sched_held(const struct sched *s, const char *id, struct amounts *ret);
+
+enum sched_memory { SCHED_RESIDENT, SCHED_SPILLING, SCHED_SPILLED };
+
+/** sched_memory() - where a job's memory is, as far as was decided; unknown: resident */
+enum sched_memory sched_memory(const struct sched *s, const char *id);
 
 /**
  * sched_expected_starts() - when those that wait will start, in the order of the policy

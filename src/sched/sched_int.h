@@ -15,7 +15,9 @@ struct named {
 	uint32_t handle;
 	uint32_t hash;
 	bool is_held;
+	enum sched_memory memory;
 	struct amounts over; /* running: measured beyond the demand */
+	struct amounts kept; /* spilled: holds this still */
 	struct named *next;  /* of the same bucket */
 };
 
@@ -25,17 +27,22 @@ struct quota {
 	uint32_t jobs;
 };
 
+/* Numbers of any size to those from 0 on. */
+struct numbers {
+	int64_t *v;
+	uint32_t n;
+};
+
 struct sched {
 	struct alloc *alloc;
-	struct amounts total, host, over; /* over: sum */
+	struct amounts total, host, over, kept; /* the last two: sums */
 	struct named **buckets;
 	size_t n_buckets, n;
-	int64_t *uids; /* by number of the allocator's user */
-	uint32_t n_uids;
+	struct numbers users, groups; /* of the allocator */
 	struct quota *quotas;
 	size_t n_quotas;
 	bool is_draining;
-	int64_t max_wait_ns, aging_ns;
+	int64_t max_wait_ns, aging_ns, turn_ns;
 	uint64_t seq;
 	void (*watch)(void *arg, const struct record *r, const char *id, int64_t at_ns);
 	void *watch_arg;

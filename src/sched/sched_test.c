@@ -41,7 +41,7 @@ static char *pass(struct sched *s, int64_t now)
 {
 	struct str out = { 0 };
 
-	sched_pass(s, now, note, &out);
+	sched_pass(s, now, &(struct sched_decisions) { .admit = note }, &out);
 	return str_take(&out);
 }
 
@@ -208,7 +208,7 @@ static void max_wait_hold_and_quota_are_said_in_words(void **state)
 	sched_arrive(s, &a, 1);
 	sched_arrive(s, &b, 2);
 	assert_pass(s, 2, "a");
-	assert_int_equal(sched_pass(s, 3, note, NULL), 102);
+	assert_int_equal(sched_pass(s, 3, &(struct sched_decisions) { .admit = note }, NULL), 102);
 	waits = sched_reason_text(s, "b", name_of, NULL);
 	assert_string_equal(waits, "memory: needs 2 GiB, 1 GiB free; held by a");
 	assert_pass(s, 102, "");

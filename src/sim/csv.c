@@ -205,7 +205,8 @@ struct csv {
 	const struct column *column[CSV_COLUMNS_MAX]; /* NULL: passed over */
 	size_t n;
 	bool has[FIELDS];
-	struct users users;
+	struct users users, labels;
+	size_t label; /* column; SIZE_MAX: none */
 	const struct sim_limits *limits;
 	struct sim_trace *t;
 	int64_t last;
@@ -214,19 +215,24 @@ struct csv {
 static inline void own_csv_release(struct csv *c)
 {
 	users_done(&c->users);
+	users_done(&c->labels);
 }
 
 struct row {
 	int64_t v[FIELDS];
 	bool has[FIELDS];
-	uint32_t user;
+	uint32_t user, label;
 };
 
 static void read_names(struct csv *c, char *line, char *end)
 {
+	c->label = SIZE_MAX;
 	for (char *at = line; at && c->n < CSV_COLUMNS_MAX; c->n++) {
-		const struct column *k = column_find(csv_cell(&at, end));
+		const char *name = csv_cell(&at, end);
+		const struct column *k = column_find(name);
 
+		if (c->limits->label && !strcasecmp(name, c->limits->label))
+			c->label = c->n;
 		c->column[c->n] = k;
 		if (k)
 			c->has[k->field] = true;
@@ -246,6 +252,8 @@ static enum sim_bad read_cells(struct csv *c, char *line, char *end, struct row 
 		if (!at)
 			return SIM_BAD_SHORT;
 		text = csv_cell(&at, end);
+		if (i == c->label)
+			r->label = user_id(&c->labels, text);
 		if (!k)
 			continue;
 		if (k->unit == U_TEXT) {
@@ -311,7 +319,9 @@ static void read_row(struct csv *c, char *line, char *end, uint64_t number)
 	enum sim_bad bad = read_cells(c, line, end, &r);
 	int64_t run = bad == SIM_BAD_COUNT ? run_of(&r) : 0;
 	int64_t est = r.has[F_ESTIMATE] && r.v[F_ESTIMATE] > 0 ? r.v[F_ESTIMATE] : run;
-	struct sim_more more = { .memory_bytes = r.v[F_MEMORY], .gpu_milli = gpus_of(&r) };
+	struct sim_more more = { .memory_bytes = r.v[F_MEMORY],
+				 .gpu_milli = gpus_of(&r),
+				 .label = r.label };
 	struct sim_job j = {
 		.submit_ns = r.v[F_ARRIVAL],
 		.run_ns = run < est ? run : est,
@@ -363,6 +373,8 @@ static struct err *check_names(const struct csv *c)
 		return err_new(ERR_CORRUPT, "CSV without a column \"duration\"");
 	if (!c->has[F_CPU] && !c->has[F_MEMORY])
 		return err_new(ERR_CORRUPT, "CSV without a column \"cpu\"");
+	if (c->limits->label && c->label == SIZE_MAX)
+		return err_new(ERR_INVALID, "CSV without a column \"%.64s\"", c->limits->label);
 	return NULL;
 }
 

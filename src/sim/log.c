@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sched/alloc.h"
 #include "util/mem.h"
 
 /*
@@ -24,6 +25,7 @@ struct open_job {
 	struct sim_more more;
 	int64_t arrival_ns, admitted_ns, started_ns, stopped_ns; /* -1: not yet */
 	int64_t id;
+	uint32_t group;
 	bool is_used;
 };
 
@@ -31,6 +33,7 @@ struct log {
 	struct sim_trace *t;
 	int64_t now_ns;
 	bool holds;
+	const char *wanted;    /* label */
 	struct open_job *open; /* by id, open addressing; size a power of 2 */
 	size_t size, used;
 };
@@ -167,8 +170,17 @@ static enum sim_bad take_total(struct log *g, const struct record *r)
 	return SIM_BAD_COUNT;
 }
 
+/* Groups are told for the label of the policy in force only. */
 static enum sim_bad take_policy(struct log *g, const struct record *r)
 {
+	char *over = NULL;
+	OWN(err) struct err *err = alloc_policy_over(r->policy, &over);
+
+	if (!err && over && (!g->wanted || streq(g->wanted, over))) {
+		free(g->t->label);
+		g->t->label = TAKE(over);
+	}
+	free(over);
 	str_set(&g->t->policy, r->policy);
 	return SIM_BAD_COUNT;
 }
@@ -198,6 +210,7 @@ static void set_job(struct open_job *o, const struct record *r)
 {
 	o->more = (struct sim_more) { .memory_bytes = r->v[JOB_MEMORY],
 				      .gpu_milli = r->v[JOB_GPUS] * 1000 };
+	o->group = (uint32_t)(r->v[JOB_GROUP] ^ r->v[JOB_GROUP] >> 32);
 	o->job.number = (uint32_t)r->v[JOB_N];
 	o->job.user = (uint32_t)r->v[JOB_UID];
 	o->job.priority = (int32_t)r->v[JOB_PRIORITY];
@@ -265,6 +278,8 @@ static enum sim_bad close_job(struct log *g, struct open_job *o, int64_t end_ns)
 	o->job.run_ns = end_ns - from;
 	if (o->job.est_ns != SIM_NEVER && o->job.run_ns > o->job.est_ns)
 		o->job.est_ns = o->job.run_ns;
+	if (g->t->label)
+		o->more.label = sim_trace_label(g->t, o->group);
 	sim_trace_add(g->t, &o->job, &o->more);
 	return SIM_BAD_COUNT;
 }
@@ -329,11 +344,12 @@ static enum sim_bad take_line(struct log *g, const struct log_line *line)
 
 static struct err *read_log(struct lines *l, const struct sim_limits *limits, struct sim_trace *t)
 {
-	OWN(log) struct log g = { .t = t, .holds = limits->holds };
+	OWN(log) struct log g = { .t = t, .holds = limits->holds, .wanted = limits->label };
 	struct log_cursor c = { .lines = l };
 	struct log_line line;
 
 	t->is_log = true;
+	str_set(&t->label, NULL); /* until a policy is over it */
 	for (;;) {
 		enum sim_bad bad;
 

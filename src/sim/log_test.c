@@ -186,7 +186,7 @@ static void a_job_runs_from_its_first_start_to_its_end(void **state)
 		assert_int_equal(t.jobs[0].run_ns, jobs[i].run);
 		assert_int_equal(t.jobs[0].end_ns, jobs[i].start + jobs[i].run);
 		assert_int_equal(t.jobs[0].cpu_milli, 1000);
-		assert_int_equal(t.user_numbers[t.jobs[0].user], 5);
+		assert_int_equal(t.users.numbers[t.jobs[0].user], 5);
 	}
 }
 

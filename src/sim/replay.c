@@ -124,6 +124,28 @@ static struct err *take_aging(struct player *p, const struct record *r)
 	return NULL;
 }
 
+static struct err *take_turn_time(struct player *p, const struct record *r)
+{
+	if (r->v[0] < 0)
+		return impossible("a number below 0", r);
+	sched_turn(p->sched, r->v[0]);
+	return NULL;
+}
+
+static struct err *take_spilled(struct player *p, const struct record *r)
+{
+	char id[ID_MAX];
+
+	id_of(r->v[0], id);
+	if (!is_known(p->sched, id))
+		return impossible("it is not there", r);
+	if (sched_memory(p->sched, id) == SCHED_SPILLING)
+		sched_spilled(p->sched, id, r->v[1] == SPILL_FAILED, clock_of(p));
+	else
+		sched_be_spilled(p->sched, id, r->v[1] == SPILL_UNDER_WAY);
+	return NULL;
+}
+
 static struct err *take_drain(struct player *p, const struct record *r)
 {
 	sched_drain(p->sched, r->v[0] != 0);
@@ -199,31 +221,55 @@ static struct err *take_move(struct player *p, const struct record *r)
 
 /* ---- what it decided ---- */
 
-static void note(void *arg, const char *id)
+/* Their letters, and of whom. */
+static void note(struct player *p, char letter, const char *id)
 {
-	strv_add(arg, id);
+	strv_addf(&p->due, "%c %s", letter, id);
+}
+
+static void note_admit(void *arg, const char *id)
+{
+	note(arg, REC_ADMITTED, id);
+}
+
+static void note_spill(void *arg, const char *id)
+{
+	note(arg, REC_SPILL, id);
+}
+
+static void note_unspill(void *arg, const char *id)
+{
+	note(arg, REC_UNSPILL, id);
 }
 
 static struct err *take_pass(struct player *p, const struct record *r)
 {
 	strv_done(&p->due);
 	p->n_due = 0;
-	sched_pass(p->sched, clock_of(p), note, &p->due);
+	sched_pass(p->sched, clock_of(p),
+		   &(struct sched_decisions) { note_admit, note_spill, note_unspill }, p);
 	p->ret->passes++;
 	return NULL;
 }
 
-static struct err *take_admitted(struct player *p, const struct record *r)
+static const char *verb(char letter)
+{
+	return letter == REC_SPILL ? "spills" : letter == REC_UNSPILL ? "unspills" : "admits";
+}
+
+static struct err *take_decision(struct player *p, const struct record *r)
 {
 	const char *due = p->n_due < p->due.n ? p->due.v[p->n_due] : NULL;
 	char id[ID_MAX];
 
-	if (due && !strcmp(due, id_of(r->v[0], id))) {
+	if (due && *due == r->letter && !strcmp(due + 2, id_of(r->v[0], id))) {
 		p->n_due++;
 		p->ret->decisions++;
 	} else {
-		p->ret->difference = xasprintf("the log admits %" PRId64 ", the replay %s", r->v[0],
-					       due ? due : "nobody");
+		p->ret->difference =
+		    xasprintf("the log %s %" PRId64 ", the replay %s%s%s", verb(r->letter), r->v[0],
+			      due && *due != r->letter ? verb(*due) : "",
+			      due && *due != r->letter ? " " : "", due ? due + 2 : "nobody");
 	}
 	return NULL;
 }
@@ -291,8 +337,8 @@ static bool is_all_told(struct player *p)
 {
 	if (p->n_due == p->due.n)
 		return true;
-	p->ret->difference =
-	    xasprintf("before it the replay admits %s, the log nobody", p->due.v[p->n_due]);
+	p->ret->difference = xasprintf("before it the replay %s %s, the log nobody",
+				       verb(*p->due.v[p->n_due]), p->due.v[p->n_due] + 2);
 	return false;
 }
 
@@ -308,7 +354,9 @@ static const struct {
 	{ REC_RESIZED, take_job },         { REC_HELD, take_one },
 	{ REC_REPLANNED, take_one },       { REC_ENDED, take_one },
 	{ REC_WITHDRAWN, take_one },       { REC_MOVED, take_move },
-	{ REC_PASS, take_pass },           { REC_ADMITTED, take_admitted },
+	{ REC_PASS, take_pass },           { REC_ADMITTED, take_decision },
+	{ REC_SPILL, take_decision },      { REC_UNSPILL, take_decision },
+	{ REC_SPILLED, take_spilled },     { REC_ALLOCATION_TURN, take_turn_time },
 	{ REC_DRAIN, take_drain },         { REC_CIRCLE, take_circle },
 	{ REC_SCHEDULE, take_slicing },    { REC_TASK, take_slicing },
 	{ REC_TASK_EXPECT, take_slicing }, { REC_TASK_LEFT, take_slicing },
@@ -331,13 +379,18 @@ static bool is_bounded(const struct record *r)
 	return true;
 }
 
+static bool is_decision(char letter)
+{
+	return letter == REC_ADMITTED || letter == REC_SPILL || letter == REC_UNSPILL;
+}
+
 static struct err *take_record(struct player *p, const struct record *r)
 {
 	if (p->skips) {
 		p->skips = r->letter != REC_COPIED;
 		return NULL;
 	}
-	if ((r->letter != REC_ADMITTED && !is_all_told(p)) ||
+	if ((!is_decision(r->letter) && !is_all_told(p)) ||
 	    (r->letter != REC_TURN_MORE && !is_turn_told(p)))
 		return NULL;
 	if (!is_bounded(r))

@@ -242,6 +242,6 @@ void sim_report_swf(FILE *out, const struct sim_trace *t, const struct sim_resul
 			seconds_text(j->end_ns - j->submit_ns - j->run_ns, wait),
 			seconds_text(j->run_ns, run), procs, procs,
 			j->est_ns == SIM_NEVER ? "-1" : seconds_text(j->est_ns, est),
-			(int)t->user_numbers[j->user], j->priority);
+			(int)t->users.numbers[j->user], j->priority);
 	}
 }

@@ -206,7 +206,7 @@ static void add_job(struct sums *s, const struct sim_job *j, size_t i, struct si
 
 void sim_result_sum(const struct sim_trace *t, int64_t cpu_milli, struct sim_result *ret)
 {
-	OWN(sums) struct sums s = { .users = xcalloc(t->n_users, sizeof(struct user)) };
+	OWN(sums) struct sums s = { .users = xcalloc(t->users.n, sizeof(struct user)) };
 	struct sim_dist *to[] = { &ret->wait_s, &ret->turnaround_s, &ret->slowdown,
 				  &ret->bounded_slowdown };
 	int64_t span;
@@ -231,6 +231,6 @@ void sim_result_sum(const struct sim_trace *t, int64_t cpu_milli, struct sim_res
 	ret->run_total_s = (double)s.run / SIM_SECOND;
 	ret->wait_total_s = (double)(s.turnaround - s.run) / SIM_SECOND;
 	ret->utilisation = (double)s.area / ((double)cpu_milli * (double)span);
-	fill_fairness(s.users, t->n_users, ret);
+	fill_fairness(s.users, t->users.n, ret);
 	settle_classes(ret, s.too_many_classes);
 }

@@ -73,8 +73,13 @@ static struct err *runner_init(struct runner *s)
 		.turn_ns = c->turn_ns,
 		.place = c->place,
 	};
+	OWN(mem) char *over = NULL;
 
-	TRY(alloc_policy_check(c->policy));
+	TRY(alloc_policy_over(c->policy, &over));
+	if (over && !streq(over, s->t->label))
+		return err_new(ERR_INVALID, "the trace does not tell of the label \"%.64s\"",
+			       over);
+	s->by_label = over != NULL;
 	s->a = alloc_new(&conf);
 	machine_set(s);
 	s->predict = predict_new(c->info, s->t);
@@ -111,6 +116,8 @@ void run_arrive(struct runner *s)
 		a.demand.v[RES_MEMORY] = s->t->more[i].memory_bytes;
 		a.demand.v[RES_GPUS] = s->t->more[i].gpu_milli;
 	}
+	if (s->by_label)
+		a.label = s->t->more ? s->t->more[i].label : 0;
 	a.aside = s->t->is_log && !j->cpu_milli && !a.demand.v[RES_MEMORY] && !a.demand.v[RES_GPUS];
 	if (s->stints)
 		s->stints[i] = (struct stint) { .left_ns = j->run_ns, .first_ns = a.planned_ns };
@@ -311,6 +318,17 @@ static int64_t cpus_of(const struct sim_config *c)
 	for (size_t i = 0; i < c->n_nodes; i++)
 		sum += c->nodes[i].v[RES_CPU];
 	return sum;
+}
+
+struct err *sim_label_of(const char *policies, char **ret)
+{
+	OWN(mem) char *copy = xstrdup(policies);
+	char *save = NULL;
+
+	*ret = NULL;
+	for (char *p = strtok_r(copy, ", ", &save); p && !*ret; p = strtok_r(NULL, ", ", &save))
+		TRY(alloc_policy_over(p, ret));
+	return NULL;
 }
 
 struct err *sim_run(struct sim_trace *t, const struct sim_config *c, struct sim_run *ret)

@@ -65,6 +65,10 @@ static inline void own_sim_run_release(struct sim_run *r)
 
 const char *sim_info_name(enum sim_info i);
 
+/** sim_label_of() - of the first "rr:LABEL" in a list of policies, owned by the caller; else NULL
+ */
+struct err *sim_label_of(const char *policies, char **ret) MUST_USE;
+
 /**
  * sim_run() - run all jobs of @t to their end
  * @t:   start_ns and end_ns of its jobs are set

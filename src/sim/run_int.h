@@ -29,6 +29,7 @@ struct slicer {
 };
 
 struct runner {
+	bool by_label; /* the policy is over one */
 	struct sim_trace *t;
 	const struct sim_config *c;
 	struct sim_run *ret;

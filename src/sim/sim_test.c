@@ -205,7 +205,7 @@ static void jobs_out_of_order_are_sorted_and_keep_their_order_at_one_instant(voi
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
 		assert_int_equal(t.jobs[i].number, want[i]);
 		assert_int_equal(t.more[i].memory_bytes, want[i]);
-		assert_int_equal(t.user_numbers[t.jobs[i].user], 999 + want[i]);
+		assert_int_equal(t.users.numbers[t.jobs[i].user], 999 + want[i]);
 	}
 }
 

@@ -124,7 +124,33 @@ static int32_t clamp_priority(int64_t n)
 	return n < 0 ? 0 : n > INT32_MAX ? INT32_MAX : (int32_t)n;
 }
 
-static void add_job(struct sim_trace *t, const int64_t v[COLUMNS], int64_t procs)
+static const struct {
+	const char *name;
+	enum column column;
+} label_columns[] = {
+	{ "group", COL_GROUP },
+	{ "executable", COL_EXECUTABLE },
+	{ "queue", COL_QUEUE },
+	{ "partition", COL_PARTITION },
+};
+
+/* @ret: COLUMNS: none */
+static struct err *find_label(const char *label, enum column *ret)
+{
+	*ret = COLUMNS;
+	if (!label)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(label_columns); i++)
+		if (!strcmp(label_columns[i].name, label))
+			*ret = label_columns[i].column;
+	return *ret < COLUMNS ? NULL
+			      : err_new(ERR_INVALID,
+					"SWF has no label \"%.64s\": group, executable, queue or "
+					"partition",
+					label);
+}
+
+static void add_job(struct sim_trace *t, const int64_t v[COLUMNS], int64_t procs, enum column label)
 {
 	int64_t est = v[COL_ESTIMATE] > 0 ? v[COL_ESTIMATE] : v[COL_RUN];
 	struct sim_job j = {
@@ -137,44 +163,56 @@ static void add_job(struct sim_trace *t, const int64_t v[COLUMNS], int64_t procs
 		.priority = clamp_priority(v[COL_QUEUE]),
 	};
 
-	sim_trace_add(t, &j, NULL);
+	struct sim_more more = { 0 };
+
+	if (label < COLUMNS)
+		more.label = sim_trace_label(t, clamp_u32(v[label]));
+	sim_trace_add(t, &j, label < COLUMNS ? &more : NULL);
 }
 
-static void take_line(struct sim_trace *t, const char *line, const char *end, int64_t max_procs,
-		      struct lines *l, int64_t *last)
+struct swf {
+	struct sim_trace *t;
+	struct lines *lines;
+	int64_t max_procs, last;
+	enum column label;
+};
+
+static void take_line(struct swf *s, const char *line, const char *end)
 {
+	struct sim_trace *t = s->t;
 	int64_t v[COLUMNS], procs;
 	enum sim_bad bad = scan(line, end, v);
 
 	if (bad == SIM_BAD_COUNT && has_negative(v))
 		bad = SIM_BAD_NEGATIVE;
 	if (bad != SIM_BAD_COUNT) {
-		sim_trace_count(t, bad, l->number);
+		sim_trace_count(t, bad, s->lines->number);
 		return;
 	}
 	procs = v[COL_REQUESTED] > 0 ? v[COL_REQUESTED] : v[COL_ALLOCATED];
 	if (v[COL_RUN] <= 0 || procs <= 0) {
-		sim_trace_count(t, procs <= 0 ? SIM_DROP_CPUS : SIM_DROP_RUN, l->number);
+		sim_trace_count(t, procs <= 0 ? SIM_DROP_CPUS : SIM_DROP_RUN, s->lines->number);
 		return;
 	}
-	if (procs > max_procs) {
-		sim_trace_count(t, SIM_BAD_LARGE, l->number);
-		procs = max_procs;
+	if (procs > s->max_procs) {
+		sim_trace_count(t, SIM_BAD_LARGE, s->lines->number);
+		procs = s->max_procs;
 	}
-	if (v[COL_SUBMIT] < *last)
-		sim_trace_count(t, SIM_BAD_ORDER, l->number);
+	if (v[COL_SUBMIT] < s->last)
+		sim_trace_count(t, SIM_BAD_ORDER, s->lines->number);
 	else
-		*last = v[COL_SUBMIT];
-	add_job(t, v, procs);
+		s->last = v[COL_SUBMIT];
+	add_job(t, v, procs, s->label);
 }
 
 #define PROGRESS_EVERY (1 << 16)
 
 static struct err *read_swf(struct lines *l, const struct sim_limits *limits, struct sim_trace *t)
 {
-	int64_t last = 0, max_procs = limits->cpu_milli / 1000;
+	struct swf s = { .t = t, .lines = l, .max_procs = limits->cpu_milli / 1000 };
 	char *line, *end;
 
+	TRY(find_label(limits->label, &s.label));
 	t->is_swf = true;
 	for (;;) {
 		TRY(lines_next(l, &line, &end));
@@ -188,12 +226,12 @@ static struct err *read_swf(struct lines *l, const struct sim_limits *limits, st
 			read_header(t, line, end);
 			continue;
 		}
-		if (!max_procs)
-			max_procs = sim_trace_total(t) / 1000;
-		if (!max_procs)
+		if (!s.max_procs)
+			s.max_procs = sim_trace_total(t) / 1000;
+		if (!s.max_procs)
 			return err_new(ERR_INVALID, "its header names no MaxProcs: say how large "
 						    "the machine is, --nodes N --cpus N");
-		take_line(t, line, end, max_procs, l, &last);
+		take_line(&s, line, end);
 		if (limits->progress && l->number % PROGRESS_EVERY == 0)
 			limits->progress(limits->arg, l->number);
 	}

@@ -35,17 +35,6 @@ const char *sim_bad_text(enum sim_bad b)
 	return bads[b].text;
 }
 
-void sim_trace_done(struct sim_trace *t)
-{
-	free(t->jobs);
-	free(t->more);
-	free(t->policy);
-	free(t->user_numbers);
-	free(t->user_table);
-	strmap_done(&t->header);
-	*t = (struct sim_trace) { 0 };
-}
-
 /* ---- users: numbers of the trace to numbers from 0 on ---- */
 
 struct sim_user {
@@ -61,32 +50,62 @@ static struct sim_user *user_slot(struct sim_user *users, size_t size, uint32_t 
 	return &users[i];
 }
 
-static void users_grow(struct sim_trace *t)
+static void numbers_grow(struct sim_numbers *t)
 {
-	size_t size = t->user_slots ? t->user_slots * 2 : 64;
+	size_t size = t->slots ? t->slots * 2 : 64;
 	struct sim_user *bigger = xcalloc(size, sizeof(*bigger));
 
-	for (size_t i = 0; i < t->user_slots; i++)
-		if (t->user_table[i].at)
-			*user_slot(bigger, size, t->user_table[i].number) = t->user_table[i];
-	free(t->user_table);
-	t->user_table = bigger;
-	t->user_slots = size;
-	t->user_numbers = xrealloc(t->user_numbers, size, sizeof(uint32_t));
+	for (size_t i = 0; i < t->slots; i++)
+		if (t->table[i].at)
+			*user_slot(bigger, size, t->table[i].number) = t->table[i];
+	free(t->table);
+	t->table = bigger;
+	t->slots = size;
+	t->numbers = xrealloc(t->numbers, size, sizeof(uint32_t));
 }
 
-static uint32_t user_place(struct sim_trace *t, uint32_t number)
+static uint32_t number_place(struct sim_numbers *t, uint32_t number)
 {
 	struct sim_user *u;
 
-	if (t->n_users * 2 >= t->user_slots)
-		users_grow(t);
-	u = user_slot(t->user_table, t->user_slots, number);
+	if (t->n * 2 >= t->slots)
+		numbers_grow(t);
+	u = user_slot(t->table, t->slots, number);
 	if (!u->at) {
-		t->user_numbers[t->n_users++] = number;
-		*u = (struct sim_user) { number, t->n_users };
+		t->numbers[t->n++] = number;
+		*u = (struct sim_user) { number, t->n };
 	}
 	return u->at - 1;
+}
+
+static void numbers_settle(struct sim_numbers *t)
+{
+	free(t->table);
+	t->table = NULL;
+	t->slots = 0;
+}
+
+static void numbers_done(struct sim_numbers *t)
+{
+	free(t->table);
+	free(t->numbers);
+}
+
+uint32_t sim_trace_label(struct sim_trace *t, uint32_t number)
+{
+	return number_place(&t->labels, number);
+}
+
+void sim_trace_done(struct sim_trace *t)
+{
+	free(t->jobs);
+	free(t->more);
+	free(t->policy);
+	free(t->label);
+	numbers_done(&t->users);
+	numbers_done(&t->labels);
+	strmap_done(&t->header);
+	*t = (struct sim_trace) { 0 };
 }
 
 /* ---- jobs ---- */
@@ -116,7 +135,7 @@ void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct si
 {
 	if (t->n == t->cap)
 		grow(t);
-	if (more && !t->more && (more->memory_bytes || more->gpu_milli)) {
+	if (more && !t->more && (more->memory_bytes || more->gpu_milli || more->label)) {
 		t->more = xcalloc(t->cap, sizeof(*t->more));
 		memset(t->more, 0, t->cap * sizeof(*t->more));
 	}
@@ -125,7 +144,7 @@ void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct si
 	if (t->n && j->submit_ns < t->jobs[t->n - 1].submit_ns)
 		t->is_unsorted = true;
 	t->jobs[t->n] = *j;
-	t->jobs[t->n++].user = user_place(t, j->user);
+	t->jobs[t->n++].user = number_place(&t->users, j->user);
 }
 
 void sim_trace_count(struct sim_trace *t, enum sim_bad b, uint64_t line)
@@ -184,9 +203,8 @@ void sim_trace_settle(struct sim_trace *t)
 	if (t->is_unsorted)
 		sort(t);
 	t->is_unsorted = false;
-	free(t->user_table);
-	t->user_table = NULL;
-	t->user_slots = 0;
+	numbers_settle(&t->users);
+	numbers_settle(&t->labels);
 }
 
 /* ---- read ---- */
@@ -249,6 +267,7 @@ struct err *sim_trace_read(struct source in, const struct sim_limits *limits, st
 			       "event log of hostel",
 			       l.number + 1);
 	sim_trace_reserve(ret, limits->bytes / LINE_LEAST);
+	str_set(&ret->label, limits->label);
 	TRY(format->read(&l, limits, ret));
 	ret->lines = l.number;
 	if (!ret->n)

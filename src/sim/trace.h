@@ -11,8 +11,8 @@
  *	log      hostel's own event log
  *
  * Readers take bytes of any origin: what is no job is counted by sort with the first line of
- * each, never trusted.  Memory is what the jobs need, 64 bytes each (and 16 more when one of them
- * names memory or gpus).
+ * each, never trusted.  Memory is what the jobs need, 64 bytes each (and 24 more when one of them
+ * names memory or gpus, or a label counts).
  *
  * Context: any process; blocks in the source.
  */
@@ -36,7 +36,7 @@ struct sim_job {
 	int64_t start_ns, end_ns;
 	uint32_t number; /* of the trace: column 1, or the count */
 	uint32_t cpu_milli;
-	uint32_t user; /* below n_users; user_numbers[] has the trace's own */
+	uint32_t user; /* below users.n; users.numbers[] has the trace's own */
 	int32_t priority;
 };
 
@@ -44,6 +44,7 @@ struct sim_job {
 struct sim_more {
 	int64_t memory_bytes;
 	int64_t gpu_milli; /* thousandths of a gpu: some ask for a share of one */
+	uint32_t label;    /* a number of its value of sim_trace.label, from 0 on */
 };
 
 /* Why a line is bad, or a job left out. */
@@ -67,7 +68,14 @@ const char *sim_bad_name(enum sim_bad b);
 /** sim_bad_text() - for people: "fewer columns than the format has (dropped)" */
 const char *sim_bad_text(enum sim_bad b);
 
+/* Numbers of the trace to numbers from 0 on: a hash, while it is read. */
 struct sim_user;
+struct sim_numbers {
+	struct sim_user *table;
+	size_t slots;
+	uint32_t n;
+	uint32_t *numbers;
+};
 
 struct sim_trace {
 	struct sim_job *jobs;
@@ -78,11 +86,9 @@ struct sim_trace {
 	} bad[SIM_BAD_COUNT];
 	uint64_t dropped; /* jobs and lines that are not in jobs[] */
 	uint64_t lines;
-	uint32_t n_users;
+	struct sim_numbers users, labels; /* users.numbers[]: the trace's own */
+	char *label; /* sim_limits.label, or that of the log's last policy; NULL: none */
 	bool is_unsorted;
-	struct sim_user *user_table; /* hash, while it is read */
-	size_t user_slots;
-	uint32_t *user_numbers;
 	/* Header fields of SWF; 0: not given */
 	int64_t max_procs, max_nodes;
 	bool is_swf;
@@ -108,6 +114,11 @@ struct sim_limits {
 	int64_t cpu_milli; /* of all nodes; 0: SWF takes it from the header (MaxProcs, MaxNodes) */
 	/* Largest node: an instance of a CSV must fit one; 0: no bound */
 	int64_t node_cpu_milli, node_memory_bytes, node_gpu_milli;
+	/*
+	 * What "rr:LABEL" is to be over: a column of a CSV; group, executable, queue or partition
+	 * of SWF; the label that a log's policy was over.  NULL: none
+	 */
+	const char *label;
 	bool holds;     /* event log: a job runs while it holds its demand, from admission to end */
 	uint64_t bytes; /* the trace is about so long; 0: unknown */
 	void (*progress)(void *arg, uint64_t lines); /* may be NULL */
@@ -135,6 +146,9 @@ int64_t sim_trace_total(const struct sim_trace *t);
 /** sim_trace_add() - the next job; @more may be NULL; in any order, users of any number: they are
  * counted from 0 */
 void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct sim_more *more);
+
+/** sim_trace_label() - a number from 0 on for the value @number of the label that counts */
+uint32_t sim_trace_label(struct sim_trace *t, uint32_t number);
 
 /** sim_trace_reserve() - room for about @n jobs; before the first, a hint */
 void sim_trace_reserve(struct sim_trace *t, size_t n);

@@ -28,7 +28,7 @@ static void check_job(const struct sim_trace *t, size_t i)
 
 	check(j->submit_ns >= 0 && j->submit_ns <= SIM_TIME_MAX);
 	check(j->run_ns > 0 && j->run_ns <= j->est_ns && j->run_ns <= SIM_TIME_MAX);
-	check(j->user < t->n_users);
+	check(j->user < t->users.n);
 	check(!i || t->jobs[i - 1].submit_ns <= j->submit_ns);
 	check(!t->more || (t->more[i].memory_bytes >= 0 && t->more[i].gpu_milli >= 0));
 }
