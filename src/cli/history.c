@@ -22,6 +22,12 @@
 #define DEFAULT_ROOT "/var/lib/hostel"
 #define POLICIES_MAX 32
 
+#define MODELLED                                                                                   \
+	"the host's own use, quotas, drains, holds, moves; a paused instance keeps what it holds"
+#define NOT_MODELLED                                                                               \
+	"disk, pids and M, changes of capacity and of policy, deadlines and max-waits of single "  \
+	"instances, time slicing"
+
 /* ---- a log, and the one before it, as one ---- */
 
 struct logs {
@@ -161,7 +167,7 @@ static struct err *read_history(struct cli *c, const struct args *a, struct sim_
 	OWN(mem) char *root = root_of(c, a);
 	OWN(mem) char *path = xasprintf("%s/events.log", root);
 	OWN(mem) char *label = NULL;
-	struct sim_limits limits = { .holds = true };
+	struct sim_limits limits = { .holds = true, .changes = true };
 	OWN(logs) struct logs l = { .fds = { -1, -1 } };
 	struct err *e = logs_open(path, &l);
 
@@ -230,6 +236,7 @@ static struct err *set_times(struct what_if *w, const struct args *a)
 	w->config.max_wait_ns = w->trace.hint.max_wait_ns;
 	w->config.aging_ns = w->trace.hint.aging_ns;
 	w->config.overcommit = 1;
+	w->config.changes = true;
 	if (max_wait)
 		TRY_MSG(num_parse_duration(max_wait, &w->config.max_wait_ns), "--max-wait");
 	if (aging)
@@ -272,7 +279,9 @@ static void print_table(const struct what_if *w)
 	}
 	table_print(t, stdout);
 	printf("%zu starts in %.0f s, %" PRIu64 " left out; waits in the queue; %s is the policy "
-	       "in force, simulated\n",
+	       "in force, simulated\n"
+	       "as recorded: " MODELLED "\n"
+	       "not modelled: " NOT_MODELLED "\n",
 	       w->trace.n, w->recorded.makespan_s, w->trace.dropped, w->runs[0].result.rule);
 }
 
@@ -283,7 +292,7 @@ static void print_json_row(const struct what_if *w, const char *name, const stru
 
 	printf("{\"policy\": \"%s\", \"jobs\": %zu, \"wait_s\": {\"mean\": %s, \"median\": %s, "
 	       "\"p95\": %s, \"max\": %s}, \"t_wait_s\": %s, \"saved_s\": %s, \"saved_percent\": "
-	       "%s}",
+	       "%s, \"as_recorded\": \"" MODELLED "\", \"not_modelled\": \"" NOT_MODELLED "\"}",
 	       name, w->trace.n, sim_number_text(r->wait_s.mean, mean),
 	       sim_number_text(r->wait_s.median, median), sim_number_text(r->wait_s.p95, p95),
 	       sim_number_text(r->wait_s.max, max), sim_number_text(r->wait_total_s, total),

@@ -32,7 +32,7 @@ struct open_job {
 struct log {
 	struct sim_trace *t;
 	int64_t now_ns;
-	bool holds;
+	bool holds, keeps_changes;
 	const char *wanted;    /* label */
 	struct open_job *open; /* by id, open addressing; size a power of 2 */
 	size_t size, used;
@@ -264,6 +264,41 @@ static enum sim_bad take_held(struct log *g, const struct record *r)
 	return SIM_BAD_COUNT;
 }
 
+/* ---- what happens to the host ---- */
+
+#define CHANGE_MOST (INT64_C(1) << 50)
+
+static enum sim_bad take_change(struct log *g, const struct record *r)
+{
+	struct sim_change c = { .at_ns = g->now_ns, .amounts = record_amounts(r) };
+
+	if (!g->keeps_changes)
+		return SIM_BAD_COUNT;
+	if (r->v[0] < -CHANGE_MOST || r->v[1] < -CHANGE_MOST)
+		return SIM_BAD_NEGATIVE;
+	for (int k = 0; k < RES_COUNT; k++)
+		if (c.amounts.v[k] > CHANGE_MOST || c.amounts.v[k] < -CHANGE_MOST)
+			return SIM_BAD_NUMBER;
+	c.amounts.v[RES_GPUS] *= 1000;
+	if (r->letter == REC_OTHER) {
+		c.kind = SIM_OTHER;
+	} else if (r->letter == REC_QUOTA) {
+		c.kind = SIM_QUOTA;
+		c.user = sim_trace_user(g->t, (uint32_t)r->v[0]);
+		c.count = (uint32_t)r->v[1];
+	} else if (r->letter == REC_MOVED) {
+		c.kind = SIM_MOVE;
+		c.number = (uint32_t)r->v[0];
+		c.count = (uint32_t)r->v[1];
+		c.other = (uint32_t)r->v[2];
+	} else {
+		c.kind = SIM_DRAIN;
+		c.count = r->letter == REC_DRAIN && r->v[0];
+	}
+	sim_trace_change(g->t, &c);
+	return SIM_BAD_COUNT;
+}
+
 static enum sim_bad close_job(struct log *g, struct open_job *o, int64_t end_ns)
 {
 	bool by_start = o->started_ns >= 0 && !(g->holds && o->admitted_ns >= 0);
@@ -321,6 +356,11 @@ static const struct {
 	{ REC_HELD, take_held },
 	{ REC_ENDED, take_end },
 	{ REC_WITHDRAWN, take_withdrawal },
+	{ REC_OTHER, take_change },
+	{ REC_QUOTA, take_change },
+	{ REC_MOVED, take_change },
+	{ REC_DRAIN, take_change },
+	{ REC_BEGIN, take_change }, /* not drained until it says so */
 };
 
 static enum sim_bad take_line(struct log *g, const struct log_line *line)
@@ -344,7 +384,11 @@ static enum sim_bad take_line(struct log *g, const struct log_line *line)
 
 static struct err *read_log(struct lines *l, const struct sim_limits *limits, struct sim_trace *t)
 {
-	OWN(log) struct log g = { .t = t, .holds = limits->holds, .wanted = limits->label };
+	OWN(log)
+	struct log g = { .t = t,
+			 .holds = limits->holds,
+			 .keeps_changes = limits->changes,
+			 .wanted = limits->label };
 	struct log_cursor c = { .lines = l };
 	struct log_line line;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/replay.h"
+#include "sim/run.h"
 #include "sim/trace.h"
 #include "util/mem.h"
 #include "util/test.h"
@@ -74,6 +75,20 @@ static const struct {
 	{ HEAD "2 C 9\n0 T 2000 0 0 0 1000\n0 K 1 0 0 1000 - - - 1 0\n0 c\n"
 	       "1 A 2 0 0 1000 - - - 1 0\n0 R\n0 D 2\n",
 	  .decisions = 1 },
+	/* Drained, no pass is made; whose turn it is comes with a copy. */
+	{ HOST "0 Z 1\n1 A 1 0 0 1000 - - - 1 0\n1 Z 0\n0 R\n0 D 1\n", .decisions = 1 },
+	{ HEAD "2 C 9\n0 T 1000 0 0 0 1000\n0 P rr/strict\n0 A 1 7 0 1000 - - - 1 0\n"
+	       "0 A 2 8 0 1000 - - - 1 0\n0 I 7 5\n0 I 8 4\n0 c\n1 R\n0 D 2\n",
+	  .decisions = 1 },
+	/* An allocation of one turn; over a label. */
+	{ HEAD "0 B 0\n0 T 1000 0 0 0 1000\n0 P rr:team/strict\n0 J 10\n"
+	       "0 A 1 7 0 1000 - - - 1 0 0 0 0 0 0 3\n0 A 2 7 0 1000 - - - 1 0 0 0 0 0 0 4\n0 R\n"
+	       "0 D 1\n10 R\n0 y 1\n2 Y 1\n0 R\n0 D 2\n1 E 2\n0 R\n0 u 1\n",
+	  .decisions = 4 },
+	{ HEAD "0 B 0\n0 T 1000 0 0 0 1000\n0 P rr/strict\n0 J 10\n0 A 1 7 0 1000 - - - 1 0\n"
+	       "0 A 2 8 0 1000 - - - 1 0\n0 R\n0 D 1\n10 R\n1 A 3 7 0 1 - - - 1 0\n",
+	  .decisions = 1, .line = 11,
+	  .difference = "before it the replay spills 1, the log nobody" },
 	/* A torn end is the end; so is one in the middle of a pass. */
 	{ HOST "1 A 1 0 0 1000 - - - 1 0\n0 R\n0 D 1\n1 E", .decisions = 1 },
 	{ HOST "1 A 1 0 0 1000 - - - 1 0\n0 R\n0 D 12", .decisions = 0 },
@@ -207,6 +222,72 @@ static void what_was_in_force_last_and_the_largest_capacity_are_known(void **sta
 	assert_int_equal(t.hint.aging_ns, 9);
 }
 
+#define JOB(n, cpus) "A " #n " 5 0 " #cpus " - - - 1 0\n"
+#define RUNS(n)      "0 D " #n "\n0 S " #n "\n"
+
+/* What happened to the host then happens in the simulation too; without it all would start at once.
+ */
+static const struct {
+	const char *log;
+	size_t n;
+	int64_t start[3]; /* of jobs 1, 2 and 3 */
+	int64_t without[3];
+} worlds[] = {
+	{ HOST "0 Q 5 1\n10 " JOB(1, 1000) "0 " JOB(2, 1000) RUNS(1) "10 E 1\n" RUNS(2) "10 E 2\n",
+	  2,
+	  { 10, 20 },
+	  { 10, 10 } },
+	{ HOST "10 Z 1\n0 " JOB(1, 1000) "7 Z 0\n" RUNS(1) "5 E 1\n", 1, { 17 }, { 10 } },
+	/* A daemon that begins is not drained unless it says so. */
+	{ HOST "10 Z 1\n0 " JOB(1, 1000) "7 B 1\n0 " JOB(1, 1000) RUNS(1) "5 E 1\n",
+	  1,
+	  { 17 },
+	  { 10 } },
+	{ HOST "0 O 1500 0 0 0 0\n10 " JOB(1, 1000) "5 O 500 0 0 0 0\n" RUNS(1) "5 E 1\n",
+	  1,
+	  { 15 },
+	  { 10 } },
+	{ HOST "10 " JOB(1, 2000) RUNS(1) "1 " JOB(2, 2000) "1 " JOB(
+	      3, 2000) "1 M 3 0\n7 E 1\n" RUNS(3) "10 E 3\n" RUNS(2) "10 E 2\n",
+	  3,
+	  { 10, 30, 20 },
+	  { 10, 20, 30 } },
+	{ HOST "10 " JOB(1, 2000) RUNS(1) "1 " JOB(2, 2000) "1 " JOB(
+	      3, 2000) "1 M 2 3 3\n7 E 1\n" RUNS(3) "10 E 3\n" RUNS(2) "10 E 2\n",
+	  3,
+	  { 10, 30, 20 },
+	  { 10, 20, 30 } },
+	/* Nothing happens any more, and one waits: it is let in. */
+	{ HOST "0 O 1500 0 0 0 0\n0 Q 5 1\n10 " JOB(1, 1000) RUNS(1) "5 E 1\n", 1, { 10 }, { 10 } },
+};
+
+static void check_starts(const struct sim_trace *t, const int64_t *start)
+{
+	for (size_t i = 0; i < t->n; i++)
+		assert_int_equal(t->jobs[i].start_ns, start[t->jobs[i].number - 1]);
+}
+
+static void what_happened_to_the_host_happens_when_it_is_simulated(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+		OWN(sim_trace) struct sim_trace t = { 0 };
+		const struct sim_limits limits = { .holds = true, .changes = true };
+		struct sim_config c = { .policy = "fcfs", .changes = true, .overcommit = 1 };
+
+		assert_ok(sim_trace_read(SOURCE(worlds[i].log), &limits, &t));
+		assert_int_equal(t.n, worlds[i].n);
+		c.pool.v[RES_CPU] = 2000;
+		for (int with = 1; with >= 0; with--) {
+			OWN(sim_run) struct sim_run run = { 0 };
+
+			c.changes = with;
+			assert_ok(sim_run(&t, &c, &run));
+			check_starts(&t, with ? worlds[i].start : worlds[i].without);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +295,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_a_schedulers_life_is_refused),
 		cmocka_unit_test(a_job_runs_from_its_first_start_to_its_end),
 		cmocka_unit_test(what_was_in_force_last_and_the_largest_capacity_are_known),
+		cmocka_unit_test(what_happened_to_the_host_happens_when_it_is_simulated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ static void runner_done(struct runner *s)
 	heap_done(&s->heap);
 	free(s->stints);
 	sliced_done(s);
+	world_free(s->world);
 }
 
 static inline void own_runner_release(struct runner *s)
@@ -77,11 +78,12 @@ static struct err *runner_init(struct runner *s)
 
 	TRY(alloc_policy_over(c->policy, &over));
 	if (over && !streq(over, s->t->label))
-		return err_new(ERR_INVALID, "the trace does not tell of the label \"%.64s\"",
-			       over);
+		return err_new(ERR_INVALID, "the trace does not tell of the label \"%.64s\"", over);
 	s->by_label = over != NULL;
 	s->a = alloc_new(&conf);
 	machine_set(s);
+	if (c->changes && s->t->n_changes)
+		s->world = world_new(s);
 	s->predict = predict_new(c->info, s->t);
 	if (c->info == SIM_INFO_TSAFRIR || c->turn_ns || sliced_wanted(c))
 		s->stints = xcalloc(s->t->n, sizeof(*s->stints));
@@ -100,7 +102,7 @@ void run_record(struct runner *s, uint32_t job, int64_t from_ns, int64_t to_ns)
 
 void run_arrive(struct runner *s)
 {
-	uint32_t i = (uint32_t)s->next++;
+	uint32_t i = (uint32_t)s->next++, h;
 	const struct sim_job *j = &s->t->jobs[i];
 	struct alloc_job a = {
 		.tag = i,
@@ -121,7 +123,9 @@ void run_arrive(struct runner *s)
 	a.aside = s->t->is_log && !j->cpu_milli && !a.demand.v[RES_MEMORY] && !a.demand.v[RES_GPUS];
 	if (s->stints)
 		s->stints[i] = (struct stint) { .left_ns = j->run_ns, .first_ns = a.planned_ns };
-	alloc_arrive(s->a, &a);
+	h = alloc_arrive(s->a, &a);
+	if (s->world)
+		world_arrived(s->world, i, h);
 	if (s->c->progress && s->next % 4096 == 0)
 		s->c->progress(s->c->arg, s->next, s->t->n);
 }
@@ -145,6 +149,8 @@ static void start(struct runner *s, const struct alloc_start *d, int64_t now_ns)
 	uint32_t i = (uint32_t)d->tag;
 	struct sim_job *j = &s->t->jobs[i];
 
+	if (s->world)
+		world_started(s->world, i);
 	if (s->slicers) {
 		sliced_admit(s, i, d->handle, d->node, now_ns);
 		return;
@@ -175,6 +181,9 @@ void run_pass(struct runner *s, int64_t now_ns)
 	struct alloc_result r;
 	uint64_t waiting;
 
+	s->wake_ns = 0;
+	if (s->world && world_is_drained(s->world))
+		return;
 	for (;;) {
 		OWN(mem) uint32_t *out = NULL;
 		size_t n;
@@ -256,6 +265,8 @@ static void instant_batch(struct runner *s, int64_t now_ns)
 		take_event(s);
 	while (has_arrival(s, now_ns))
 		run_arrive(s);
+	if (s->world)
+		world_turn(s->world, now_ns);
 	run_pass(s, now_ns);
 	if (s->slicers)
 		sliced_pass(s, now_ns);
@@ -290,14 +301,23 @@ static int64_t next_instant(const struct runner *s)
 		at = s->heap.v[0].at_ns;
 	if (s->wake_ns && s->wake_ns < at)
 		at = s->wake_ns;
+	if (s->world && world_next_ns(s->world) < at)
+		at = world_next_ns(s->world);
 	return at;
 }
 
 static struct err *run_to_completion(struct runner *s)
 {
-	int64_t now_ns;
+	int64_t now_ns, last_ns = 0;
 
-	while ((now_ns = next_instant(s)) != SIM_NEVER) {
+	for (;;) {
+		now_ns = next_instant(s);
+		if (now_ns == SIM_NEVER) {
+			if (!alloc_waiting(s->a) || !s->world || !world_lift(s->world))
+				break;
+			now_ns = last_ns;
+		}
+		last_ns = now_ns;
 		if (now_ns > 2 * SIM_TIME_MAX)
 			return err_new(ERR_LIMIT, "the simulated time goes beyond 146 years");
 		if (s->c->seq)

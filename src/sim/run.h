@@ -45,6 +45,11 @@ struct sim_config {
 	struct amounts pool;
 	const struct amounts *nodes; /* borrowed */
 	size_t n_nodes;
+	/*
+	 * What happened to the host, as the trace has it (sim_trace.changes): batch, one pool. What
+	 * waits when nothing happens any more is let in without quotas and what others hold.
+	 */
+	bool changes;
 	size_t slices_max; /* record that many intervals; 0: none */
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
 	void *arg;

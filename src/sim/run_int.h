@@ -29,7 +29,8 @@ struct slicer {
 };
 
 struct runner {
-	bool by_label; /* the policy is over one */
+	bool by_label;       /* the policy is over one */
+	struct world *world; /* NULL: nothing happens to the host */
 	struct sim_trace *t;
 	const struct sim_config *c;
 	struct sim_run *ret;
@@ -51,6 +52,28 @@ struct runner {
 void run_record(struct runner *s, uint32_t job, int64_t from_ns, int64_t to_ns);
 void run_arrive(struct runner *s);
 void run_pass(struct runner *s, int64_t now_ns);
+
+/* ---- world.c: what happened to the host ---- */
+
+struct world *world_new(struct runner *s);
+void world_free(struct world *w);
+
+/** world_arrived() - @job waits as @handle */
+void world_arrived(struct world *w, uint32_t job, uint32_t handle);
+
+/** world_started() - @job waits no more */
+void world_started(struct world *w, uint32_t job);
+
+/** world_next_ns() - when something happens next; SIM_NEVER: no more */
+int64_t world_next_ns(const struct world *w);
+
+/** world_turn() - what happens until @now_ns */
+void world_turn(struct world *w, int64_t now_ns);
+
+bool world_is_drained(const struct world *w);
+
+/** world_lift() - no quotas, drain or use by others any more; false: there was none */
+bool world_lift(struct world *w);
 
 /* ---- sliced.c: more is admitted than runs ---- */
 

@@ -91,6 +91,20 @@ static void numbers_done(struct sim_numbers *t)
 	free(t->numbers);
 }
 
+uint32_t sim_trace_user(struct sim_trace *t, uint32_t number)
+{
+	return number_place(&t->users, number);
+}
+
+void sim_trace_change(struct sim_trace *t, const struct sim_change *c)
+{
+	if (t->n_changes == t->cap_changes) {
+		t->cap_changes = t->cap_changes + t->cap_changes / 2 + 64;
+		t->changes = xrealloc(t->changes, t->cap_changes, sizeof(*t->changes));
+	}
+	t->changes[t->n_changes++] = *c;
+}
+
 uint32_t sim_trace_label(struct sim_trace *t, uint32_t number)
 {
 	return number_place(&t->labels, number);
@@ -100,6 +114,7 @@ void sim_trace_done(struct sim_trace *t)
 {
 	free(t->jobs);
 	free(t->more);
+	free(t->changes);
 	free(t->policy);
 	free(t->label);
 	numbers_done(&t->users);

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sched/resource.h"
 #include "util/source.h"
 #include "util/str.h"
 
@@ -68,6 +69,22 @@ const char *sim_bad_name(enum sim_bad b);
 /** sim_bad_text() - for people: "fewer columns than the format has (dropped)" */
 const char *sim_bad_text(enum sim_bad b);
 
+/* What happened to the host while the jobs ran: an event log has it. */
+enum sim_change_kind {
+	SIM_OTHER, /* @amounts are held by others than jobs from now on */
+	SIM_QUOTA, /* what @user may hold: @amounts, and @count jobs; 0: no limit */
+	SIM_DRAIN, /* nothing starts while @count is not 0 */
+	SIM_MOVE,  /* job @number was moved: @count as sched's where, before or behind @other */
+};
+
+struct sim_change {
+	int64_t at_ns;
+	enum sim_change_kind kind;
+	uint32_t user, count;
+	uint32_t number, other; /* as sim_job.number */
+	struct amounts amounts; /* gpus in thousandths */
+};
+
 /* Numbers of the trace to numbers from 0 on: a hash, while it is read. */
 struct sim_user;
 struct sim_numbers {
@@ -92,8 +109,10 @@ struct sim_trace {
 	/* Header fields of SWF; 0: not given */
 	int64_t max_procs, max_nodes;
 	bool is_swf;
-	bool is_log;          /* what asks for nothing waits behind nobody, as in hosteld */
-	struct strmap header; /* all fields */
+	bool is_log;                /* what asks for nothing waits behind nobody, as in hosteld */
+	struct strmap header;       /* all fields */
+	struct sim_change *changes; /* in order; sim_limits.changes */
+	size_t n_changes, cap_changes;
 	/* Event log: what it ran under, else NULL */
 	char *policy;
 	struct sim_machine_hint {
@@ -119,6 +138,7 @@ struct sim_limits {
 	 * of SWF; the label that a log's policy was over.  NULL: none
 	 */
 	const char *label;
+	bool changes;   /* event log: changes are kept */
 	bool holds;     /* event log: a job runs while it holds its demand, from admission to end */
 	uint64_t bytes; /* the trace is about so long; 0: unknown */
 	void (*progress)(void *arg, uint64_t lines); /* may be NULL */
@@ -146,6 +166,12 @@ int64_t sim_trace_total(const struct sim_trace *t);
 /** sim_trace_add() - the next job; @more may be NULL; in any order, users of any number: they are
  * counted from 0 */
 void sim_trace_add(struct sim_trace *t, const struct sim_job *j, const struct sim_more *more);
+
+/** sim_trace_user() - a number from 0 on for a user's @number */
+uint32_t sim_trace_user(struct sim_trace *t, uint32_t number);
+
+/** sim_trace_change() - the next one, in order of time */
+void sim_trace_change(struct sim_trace *t, const struct sim_change *c);
 
 /** sim_trace_label() - a number from 0 on for the value @number of the label that counts */
 uint32_t sim_trace_label(struct sim_trace *t, uint32_t number);

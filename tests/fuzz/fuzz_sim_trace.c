@@ -36,7 +36,7 @@ static void check_job(const struct sim_trace *t, size_t i)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	OWN(sim_trace) struct sim_trace t = { 0 };
-	struct sim_limits limits = { .cpu_milli = 100000 };
+	struct sim_limits limits = { .cpu_milli = 100000, .changes = true };
 	struct input in = { data + 1, size - 1, size ? data[0] + 1U : 0 };
 	struct err *e;
 
