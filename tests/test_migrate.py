@@ -4,7 +4,7 @@ import json, os, stat
 
 import pytest
 
-from conftest import waiter
+from conftest import free_port, waiter
 
 wait_for = waiter(60)
 
@@ -73,3 +73,66 @@ def test_who_is_trusted_outlives_a_lost_store(new_hosteld):
         os.unlink(path)
     b.start()
     assert b.ok('trust', 'ls', '--format', '{{.fingerprint}}') == identity(a)['fingerprint']
+
+
+# ---- moving ----
+
+@pytest.fixture
+def two(new_hosteld, busybox_tar):
+    """Function that starts two hosts that take each other's instances: by a socket, or over TLS."""
+    def make(tls=False, image=True):
+        a, b = new_hosteld(start=False), new_hosteld(start=False)
+        for d in (a, b):
+            d.door = f'tcp+tls://127.0.0.1:{free_port()}' if tls else f'unix://{d.run_dir}/migrate.sock'
+            d.options += ['--migrate-listen', d.door]
+            d.start()
+        if tls:
+            a.ok('trust', 'add', 'beta', '-', input=identity(b)['certificate'])
+            b.ok('trust', 'add', 'alpha', '-', input=identity(a)['certificate'])
+        if image:
+            a.ok('load', '-q', '-i', busybox_tar)
+        return a, b
+    return make
+
+
+def instances(d):
+    return {i['name']: i for i in d.api('GET', '/hostel/v1/instances?all=true').json}
+
+
+def runs(d, name='c1'):
+    return instances(d).get(name, {}).get('state') == 'running'
+
+
+def left_of(d):
+    """What migrations leave behind: nothing."""
+    return [p.name for p in (d.root / 'tmp').iterdir() if p.name.startswith('incoming')]
+
+
+@pytest.mark.parametrize('tls', [False, True])
+def test_a_container_moves_with_all_that_is_its_own(two, tls):
+    a, b = two(tls)
+    a.ok('run', '-d', '--name', 'c1', '-v', 'data:/data', '--label', 'colour=red', '-m', '32m', '--stop-signal', 'KILL', 'busybox', 'sh', '-c',
+         'echo from-$(cat /here 2>/dev/null || echo first); cp /etc/passwd /data/p 2>/dev/null; rm -f /etc/group; '
+         'echo second > /here; sleep 600')
+    wait_for(lambda: 'from-first' in a.ok('logs', 'c1'))
+    wait_for(lambda: a.hostel('exec', 'c1', 'cat', '/here').returncode == 0)
+    id_ = instances(a)['c1']['id']
+    assert a.ok('migrate', '--check', 'c1', b.door) == f'c1 can move to {b.door}'
+    assert not instances(b) and runs(a)
+    p = a.hostel('migrate', 'c1', b.door)
+    assert (p.returncode, p.out) == (0, 'c1'), p.err + a.log[-2000:] + b.log[-2000:]
+    wait_for(lambda: runs(b))
+    assert not instances(a)
+    assert instances(b)['c1']['id'] == id_
+    wait_for(lambda: 'from-second' in b.ok('logs', 'c1'), text='its disk came along')
+    assert 'from-first' in b.ok('logs', 'c1'), 'its log came along'
+    assert b.hostel('exec', 'c1', 'ls', '/etc/group').returncode != 0, 'what it deleted stays deleted'
+    assert 'root' in b.ok('exec', 'c1', 'cat', '/data/p')
+    assert b.ok('inspect', 'c1', '--format', '{{json .Config.Labels}}') == '{"colour":"red"}'
+    assert a.api('GET', '/volumes').json['Volumes'] == [] and 'data' in json.dumps(b.api('GET', '/volumes').json)
+    assert [i['RepoTags'] for i in b.api('GET', '/images/json').json] == [['busybox:latest']]
+    assert not left_of(a) and not left_of(b)
+    # and back, where its image is already
+    b.ok('migrate', 'c1', a.door)
+    wait_for(lambda: runs(a))
+    assert not instances(b) and instances(a)['c1']['id'] == id_

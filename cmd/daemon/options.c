@@ -160,6 +160,9 @@ static const struct setting settings[] = {
 	S("registry_insecure", TEXT, registry_insecure, NULL,
 	  "HOST:PORT,… whose certificate is not looked at, http if it must be"),
 	S("registry_mirror", TEXT, registry_mirror, NULL, "URL to ask instead of docker.io"),
+	S("migrate_listen", TEXT, migrate_listen, NULL,
+	  "where instances come in: tcp+tls://ADDRESS:PORT or unix:///PATH, ',' between them "
+	  "(nowhere)"),
 	S("log_level", TEXT, log_level, "info", "error, warn, info or debug",
 	  .check = check_log_level),
 };
@@ -350,6 +353,7 @@ static void fill_engine(struct options *o)
 		.registry_certs = o->registry_certs,
 		.registry_insecure = o->registry_insecure,
 		.registry_mirror = o->registry_mirror,
+		.migrate_listen = o->migrate_listen,
 	};
 }
 

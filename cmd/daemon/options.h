@@ -15,7 +15,7 @@
 struct options {
 	struct engine_config engine; /* strings borrowed from the settings */
 	char *root, *run, *socket, *libexec, *bridge, *subnet, *cgroup_parent, *nft_table;
-	char *registry_certs, *registry_insecure, *registry_mirror;
+	char *registry_certs, *registry_insecure, *registry_mirror, *migrate_listen;
 	char *config_path, *log_level, *group, *allocate, *schedule;
 	int64_t memory_total_bytes, cpus_total_milli, disk_total_bytes, event_log_bytes;
 	int64_t reserve_memory_bytes, manage_memory_bytes, overcommit_cpu_milli, hold_timeout_ns,

@@ -229,6 +229,19 @@ HOSTEL_API int hostel_trust_remove(struct hostel *h, const char *name);
 HOSTEL_API int hostel_trust_list(struct hostel *h, char **ret_json);
 /** hostel_identity() - {certificate, fingerprint} of this host, to be trusted by others */
 HOSTEL_API int hostel_identity(struct hostel *h, char **ret_json);
+/**
+ * hostel_migrate() - move an instance to another host, stopped on the way if it runs
+ * @to:       "tcp+tls://HOST:PORT" or "unix:///PATH"
+ * @progress: called with each line of progress (a JSON object as text); may be NULL
+ * Return: 0 when it is there and nothing is left here; the error says where it is otherwise.
+ */
+HOSTEL_API int hostel_migrate(struct hostel *h, const char *ref, const char *to,
+			      void (*progress)(void *arg, const char *message_json), void *arg);
+/** hostel_migrate_check() - {reasons: [why it would fail]}; nothing is changed */
+HOSTEL_API int hostel_migrate_check(struct hostel *h, const char *ref, const char *to,
+				    char **ret_json);
+/** hostel_migrate_resolve() - of one that is in doubt: it is @here, or there */
+HOSTEL_API int hostel_migrate_resolve(struct hostel *h, const char *ref, int here);
 HOSTEL_API int hostel_resources(struct hostel *h, char **ret_json);
 /** hostel_accounting() - the newest 250 starts, and sums of these; older ones by `next` of the
  * answer, GET /hostel/v1/accounting?before=N (hostel_call()) */

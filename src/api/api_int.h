@@ -184,7 +184,7 @@ handler que_hold, que_release, que_cancel, que_move, que_drain, que_drain_set, q
     que_quota_set, que_quota_remove;
 
 /* migrate.c */
-handler mig_trust, mig_trust_add, mig_trust_remove, mig_trust_own;
+handler mig_trust, mig_trust_add, mig_trust_remove, mig_trust_own, mig_migrate, mig_resolve;
 
 /* snapshots.c */
 handler snp_list_all, snp_list, snp_create, snp_remove, snp_restore, snp_restore_newest, snp_fork,

@@ -43,6 +43,15 @@ static const char *shown_state(const struct instance_view *v)
 	return v->is_paused && v->state == INST_RUNNING ? "paused" : inst_state_name(v->state);
 }
 
+/* null, or where it is on its way to or from */
+static json_t *migration_json(const struct instance_view *v)
+{
+	if (!v->migration_state)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s?}", "state", v->migration_state, "peer", v->migration_peer,
+			 "shown", v->migration);
+}
+
 static json_t *instance_document(const struct instance_view *v)
 {
 	const struct spec *s = v->spec;
@@ -59,6 +68,7 @@ static json_t *instance_document(const struct instance_view *v)
 	json_object_set_new(j, "sliced", json_boolean(v->is_sliced));
 	jx_set_str(j, "reason", v->queue_reason);
 	jx_set_str(j, "operation", v->operation);
+	json_object_set_new(j, "migration", migration_json(v));
 	json_object_set_new(j, "demand",
 			    json_pack("{s:I, s:I, s:I}", "cpu_milli",
 				      (json_int_t)v->demand_cpu_milli, "memory_bytes",
@@ -94,7 +104,8 @@ static bool list_one(void *arg, struct instance *i)
 	struct listing *l = arg;
 	struct instance_view v = instance_view(i);
 
-	if ((l->all || v.state != INST_EXITED) && (!l->only_vms || spec_is_vm(v.spec)))
+	if ((l->all || v.state != INST_EXITED || v.migration) &&
+	    (!l->only_vms || spec_is_vm(v.spec)))
 		json_array_append_new(l->out, instance_document(&v));
 	return true;
 }

@@ -92,6 +92,8 @@ const struct route api_routes[] = {
 	{ "POST", "/hostel/v1/instances/{id}/fork", JSON_BODY, snp_fork },
 	{ "GET", "/hostel/v1/instances/{id}/backup", NO_BODY, snp_backup },
 	{ "POST", "/hostel/v1/backups/restore", RAW_BODY, snp_backup_restore },
+	{ "POST", "/hostel/v1/instances/{id}/migrate", JSON_BODY, mig_migrate },
+	{ "POST", "/hostel/v1/instances/{id}/resolve", JSON_BODY, mig_resolve },
 	{ "GET", "/hostel/v1/queue", NO_BODY, hst_queue },
 	{ "POST", "/hostel/v1/queue/{id}/hold", NO_BODY, que_hold },
 	{ "POST", "/hostel/v1/queue/{id}/release", NO_BODY, que_release },

@@ -214,7 +214,10 @@ static int dispatch(struct cli *c, const char *const *argv)
 	if (argv[1] && argv[1][0] != '-') {
 		const struct command *sub = find(cmd->subs, cmd->n_subs, argv[1]);
 
-		return sub ? run_command(c, sub, cmd->name, argv + 2) : unknown("", argv[1]);
+		if (sub)
+			return run_command(c, sub, cmd->name, argv + 2);
+		if (!cmd->run || !cmd->max_args) /* else it is an argument of its own */
+			return unknown("", argv[1]);
 	}
 	if (cmd->run)
 		return run_command(c, cmd, NULL, argv + 1);

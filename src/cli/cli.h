@@ -89,11 +89,12 @@ extern const struct opt_table simulate_options;   /* simulate.c */
 extern const struct opt_table session_options;    /* run.c: -d, --detach-keys … */
 
 extern const struct opt_table snapshot_create_options, snapshot_restore_options,
-    snapshot_import_options, checkpoint_options, fork_options; /* snapshot.c */
-extern const struct opt_table drain_options;                   /* drain.c */
-extern const struct opt_table fit_options;                     /* fit.c */
-extern const struct opt_table quota_set_options;               /* quota.c */
-extern const struct opt_table queue_move_options;              /* queue.c */
+    snapshot_import_options, checkpoint_options, fork_options;  /* snapshot.c */
+extern const struct opt_table drain_options;                    /* drain.c */
+extern const struct opt_table fit_options;                      /* fit.c */
+extern const struct opt_table quota_set_options;                /* quota.c */
+extern const struct opt_table queue_move_options;               /* queue.c */
+extern const struct opt_table migrate_options, resolve_options; /* migrate.c */
 extern const struct opt_table network_create_options, network_connect_options,
     network_disconnect_options, network_filter_options; /* network.c */
 
@@ -114,6 +115,6 @@ extern command_fn cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_cons
 
 extern command_fn cmd_snapshot_create, cmd_snapshot_ls, cmd_snapshot_rm, cmd_snapshot_restore,
     cmd_snapshot_export, cmd_snapshot_import, cmd_checkpoint, cmd_restore, cmd_fork,
-    cmd_backup_create, cmd_backup_restore;
+    cmd_backup_create, cmd_backup_restore, cmd_migrate, cmd_migrate_resolve;
 
 #endif

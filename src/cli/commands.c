@@ -330,6 +330,16 @@ static const struct command backup_subs[] = {
 	  .details = "Neither may be there already." },
 };
 
+static const struct command migrate_subs[] = {
+	{ "resolve", "NAME", "Say where one in doubt is", .tables = { &resolve_options },
+	  .min_args = 1, .max_args = 1, .what = WHAT_INSTANCE, .run = cmd_migrate_resolve,
+	  .details = "For one whose hand-over was cut between the last word and its answer, while "
+		     "the link stays cut:\n"
+		     "--here runs it on this host, --there leaves it to the other. Look at both "
+		     "hosts first. Once they\n"
+		     "can talk again only one keeps running." },
+};
+
 static const struct command trust_subs[] = {
 	{ "add", "NAME CERT|-", "Trust another host, by its certificate", .min_args = 2,
 	  .max_args = 2, .what = WHAT_FILE, .run = cmd_trust_add,
@@ -501,6 +511,17 @@ static const struct command commands[] = {
 	      "it failed." },
 	{ "quota", "COMMAND", "What users may hold", HOST, .subs = quota_subs,
 	  .n_subs = ARRAY_SIZE(quota_subs) },
+	{ "migrate", "NAME TO", "Move an instance to another host", HOST,
+	  .tables = { &migrate_options }, .subs = migrate_subs, .n_subs = ARRAY_SIZE(migrate_subs),
+	  .min_args = 2, .max_args = 2, .what = WHAT_INSTANCE, .run = cmd_migrate,
+	  .details = "TO is where that host's hosteld takes instances (--migrate-listen): "
+		     "tcp+tls://HOST:PORT, or\n"
+		     "unix:///PATH on the same machine. Over TLS each host must trust the other "
+		     "(hostel trust).\n"
+		     "Its image, disk, named volumes, log and labels go along; id and name stay. "
+		     "It is stopped, and\n"
+		     "started there if it ran. At no instant do both hosts run it. Ctrl-C before "
+		     "the hand-over: it stays." },
 	{ "trust", "COMMAND", "Hosts that instances may be sent to, and come from", HOST,
 	  .subs = trust_subs, .n_subs = ARRAY_SIZE(trust_subs) },
 	{ "resources", "", "What this host has, what is held, by whom", HOST,

@@ -15,6 +15,10 @@ static char *state_text(const json_t *i)
 	const char *state = jx_str(i, "state", "?"), *reason = jx_str(i, "reason", NULL);
 	const char *operation = jx_str(i, "operation", NULL);
 
+	const char *moving = jx_str(json_object_get(i, "migration"), "shown", NULL);
+
+	if (moving)
+		return xasprintf("%s (%s)", moving, state);
 	if (reason && *reason)
 		return xasprintf("%s (%s)", state, reason);
 	if (jx_bool(i, "sliced", false) && !strcmp(state, "running"))

@@ -38,6 +38,14 @@ static const char *const names[] = {
 	[CRASH_RESTORE_STAGED] = "restore-staged",
 	[CRASH_RESTORE_DUE] = "restore-due",
 	[CRASH_RESTORE_HALF] = "restore-half",
+	[CRASH_HANDOVER_SENDING] = "handover-sending",
+	[CRASH_HANDOVER_ABORTING] = "handover-aborting",
+	[CRASH_HANDOVER_GIVEN] = "handover-given",
+	[CRASH_HANDOVER_GONE] = "handover-gone",
+	[CRASH_HANDOVER_RECEIVING] = "handover-receiving",
+	[CRASH_HANDOVER_PREPARED] = "handover-prepared",
+	[CRASH_HANDOVER_TAKEN] = "handover-taken",
+	[CRASH_HANDOVER_ABSENT] = "handover-absent",
 };
 static_assert(ARRAY_SIZE(names) == CRASH_PHASES, "each phase has a name");
 

@@ -215,6 +215,7 @@ struct err *engine_rename(struct engine *e, struct instance *i, const char *name
 	json_t *more;
 
 	TRY(spec_check_name(bare));
+	TRY(migrate_is_still(i));
 	if (other == i)
 		return err_new(ERR_INVALID,
 			       "Renaming a container with the same name as its current "

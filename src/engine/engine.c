@@ -222,6 +222,7 @@ static void config_copy(struct engine_config *to, const struct engine_config *fr
 	to->registry_insecure = xstrdup(from->registry_insecure);
 	to->registry_mirror = xstrdup(from->registry_mirror);
 	to->schedule = xstrdup(from->schedule);
+	to->migrate_listen = xstrdup(from->migrate_listen);
 }
 
 static void free_text(const char *text)
@@ -248,6 +249,7 @@ static void config_done(struct engine_config *c)
 	free_text(c->registry_insecure);
 	free_text(c->registry_mirror);
 	free_text(c->schedule);
+	free_text(c->migrate_listen);
 }
 
 static const char *const folders[] = {
@@ -279,6 +281,7 @@ static struct engine *engine_alloc(const struct engine_config *c, struct loop *l
 	e->tsc_start = tsc_sample();
 	e->boot_offset_ns = clock_boot_ns() - clock_wall_ns();
 	e->crash_at = crash_parse(getenv("HOSTEL_CRASH_AT"));
+	e->carrier_crash = getenv("HOSTEL_MIGRATE_CRASH_AT");
 	TAILQ_INIT(&e->instances);
 	TAILQ_INIT(&e->spawn);
 	TAILQ_INIT(&e->bye);
@@ -314,6 +317,7 @@ static struct err *engine_start_up(struct engine *e)
 	drain_init(e);
 	TRY(user_quotas_init(e));
 	TRY_MSG(recover_all(e), "recovery");
+	TRY_MSG(migrate_init(e), "migrate_listen");
 	measure_start(e);
 	vm_probe_kvm(e);
 	loop_on_turn(e->loop, engine_turn, e);
@@ -381,6 +385,7 @@ void engine_free(struct engine *e)
 		leave_host(e);
 	}
 	operations_free(e);
+	migrate_free(e);
 	jobs_free(e);
 	instances_free(e);
 	networks_free(e);

@@ -63,6 +63,7 @@ struct engine_config {
 	int64_t hold_timeout_ns;       /* Docker start without a client; 10 s */
 	const char *allocate;          /* "sjf/easy"; NULL: as set before, or "easy" */
 	int64_t max_wait_ns;           /* 0: none; -1: as set before, or 10 min */
+	const char *migrate_listen; /* where instances come in, ',' between them; NULL: nowhere */
 	const struct planner *planners; /* one per kind; static */
 	size_t n_planners;
 };
@@ -128,6 +129,9 @@ struct instance_view {
 	int64_t demand_cpu_milli, demand_memory_bytes, demand_disk_bytes;
 	int64_t manage_bytes; /* M_i */
 	const char *image_digest;
+	const char *migration;       /* "migrating", "in doubt", "elsewhere"; NULL: nothing of it */
+	const char *migration_state; /* model/handover.h; NULL: none */
+	const char *migration_peer;
 };
 
 /** engine_find() - by id, unique id prefix, or name. ERR_NOT_FOUND "No such container: x" */
@@ -610,6 +614,35 @@ struct err *engine_trust_remove(struct engine *e, const char *name,
 				struct engine_done done) MUST_USE;
 /** engine_trust_own() - result {"certificate","fingerprint"} of this host, made at first use */
 struct err *engine_trust_own(struct engine *e, struct engine_done done) MUST_USE;
+
+struct engine_migrate_wish {
+	const char *to;          /* model/peer.h */
+	bool is_check;           /* say why it would fail, and change nothing */
+	int64_t bandwidth_bytes; /* per second; 0: as fast as it goes */
+	/* progress messages: {"progress":{id,status,current,total}}, {"status":text}; may be NULL
+	 */
+	void (*progress)(void *arg, const json_t *message);
+	void *progress_arg;
+};
+
+/**
+ * engine_migrate() - move an instance to another host, stopped on the way if it runs
+ * done when it is there and nothing is left here; with is_check, result {"reasons":[…]}.
+ * @ret_number: for engine_migrate_cancel()
+ * Return: NULL; ERR_INVALID, ERR_STATE. Later: ERR_STATE when it cannot move, ERR_UNAVAILABLE when
+ *         the link broke: the error says where the instance is.
+ */
+struct err *engine_migrate(struct engine *e, struct instance *i,
+			   const struct engine_migrate_wish *w, struct engine_done done,
+			   int64_t *ret_number) MUST_USE;
+
+/** engine_migrate_cancel() - before the hand-over the instance stays here; done is called in any
+ *  case */
+void engine_migrate_cancel(struct engine *e, int64_t number);
+
+/** engine_migrate_resolve() - of one that is in doubt: it is @here, or there; ERR_STATE */
+struct err *engine_migrate_resolve(struct engine *e, struct instance *i, bool here,
+				   struct engine_done done) MUST_USE;
 
 /** engine_user_name() - of a uid; its digits when it has none; owned by the caller */
 char *engine_user_name(int64_t uid);

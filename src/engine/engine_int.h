@@ -22,6 +22,7 @@
  *	fit.c        what would be, of those that nobody has created
  *	user_quota.c what a user may hold         users.c  names of users
  *	trust.c      other hosts' certificates
+ *	migrate*.c, carrier.c  instances that move between hosts: migrate_int.h
  *	prep.c       what must be made by workers before a first start
  *	networks.c   table of networks; what is made of one on the host
  *	claim.c      addresses and ports           names_served.c  DNS for a network's members
@@ -86,6 +87,15 @@ enum crash_phase {
 	CRASH_RESTORE_STAGED,  /* the new disk is whole, the old one counts */
 	CRASH_RESTORE_DUE,     /* the new one counts, the old one is in its place */
 	CRASH_RESTORE_HALF,    /* some of it is in its place */
+	/* A hand-over's new state is committed, nobody was told: */
+	CRASH_HANDOVER_SENDING,
+	CRASH_HANDOVER_ABORTING,
+	CRASH_HANDOVER_GIVEN,
+	CRASH_HANDOVER_GONE,
+	CRASH_HANDOVER_RECEIVING,
+	CRASH_HANDOVER_PREPARED,
+	CRASH_HANDOVER_TAKEN,
+	CRASH_HANDOVER_ABSENT,
 	CRASH_PHASES,
 };
 
@@ -203,13 +213,14 @@ struct instance {
 	size_t n_ends;
 	struct spec_port *ports; /* as published; strings owned */
 	size_t n_ports;
-	int vcpus;              /* of its machine, in this start; 0: none */
-	int64_t manage_bytes;   /* M_i: estimated, then measured */
-	struct account account; /* of this start; wall clock */
-	int health_state;       /* enum health_state; HEALTH_NONE without a check */
-	char *net_join;         /* id whose network it shares */
-	int64_t event_number;   /* of this start in the event log; 0: none yet */
-	bool is_over;           /* its last run's end was noted: what is left of that is old */
+	int vcpus;                 /* of its machine, in this start; 0: none */
+	int64_t manage_bytes;      /* M_i: estimated, then measured */
+	struct account account;    /* of this start; wall clock */
+	int health_state;          /* enum health_state; HEALTH_NONE without a check */
+	char *net_join;            /* id whose network it shares */
+	struct handover *handover; /* migrate_int.h; NULL: none */
+	int64_t event_number;      /* of this start in the event log; 0: none yet */
+	bool is_over;              /* its last run's end was noted: what is left of that is old */
 
 	/* not stored */
 	char *state_dir, *run_dir, *log_dir;
@@ -405,6 +416,9 @@ struct user_quota {
 	int64_t instances;
 };
 
+struct migration_list;
+struct door;
+
 struct engine {
 	struct engine_config c; /* strings owned */
 	struct loop *loop;
@@ -451,6 +465,13 @@ struct engine {
 	int shim_fd;            /* hostel-shim, opened at the first start; 0: not yet */
 	struct filevm_list filevms;
 	struct operation_list operations;
+	struct migration_list *migrations; /* migrate_int.h */
+	int64_t n_migrations;              /* so far */
+	struct door *doors;                /* where instances come in */
+	size_t n_doors;
+	struct loop_timer *migrate_timer; /* connects again */
+	int64_t migrate_delay_ns;
+	const char *carrier_crash; /* where hostel-migrate is to die, in tests; NULL */
 
 	struct strmap initrds;        /* kernel bundle -> initramfs that a worker named */
 	struct network_list networks; /* the default one first */
@@ -894,6 +915,8 @@ void instance_emit(struct instance *i, const char *action, json_t *more);
 void events_flush(struct engine *e);
 void events_free(struct engine *e);
 
+/** err_kind_parse() - "NOT_FOUND" as workers write it; ERR_INTERNAL for what is none */
+enum err_kind err_kind_parse(const char *name);
 struct err *job_simple(struct engine *e, json_t *job, struct engine_done done,
 		       struct engine_job **ret) MUST_USE;
 /** job_start_with() - engine_job_start() with a further descriptor 4, consumed; -1: none */
@@ -959,6 +982,38 @@ void snapshot_restore_over(struct instance *i);
  *  @address: NET_ADDRESS_TEXT bytes; @mac: NET_MAC_TEXT
  */
 bool snapshot_wanted_end(const struct instance *i, const char *network, char address[], char mac[]);
+/* ---- migrate.c ---- */
+
+struct handover;
+
+/** handover_free() - NULL is fine */
+void handover_free(struct handover *h);
+/** handover_json() - its stored form; handover_read() - from there, NULL: none; owned */
+json_t *handover_json(const struct handover *h);
+struct handover *handover_read(const json_t *j);
+
+/** migrate_is_still() - must it not be started, changed or removed, because of a migration?
+ *  Return: NULL: it may; else ERR_STATE with the reason */
+struct err *migrate_is_still(const struct instance *i) MUST_USE;
+
+/** migrate_forbids() - may it not run on this side? */
+bool migrate_forbids(const struct instance *i);
+
+/** migrate_init() - the doors open; migrate_recover() - after all instances are known */
+struct err *migrate_init(struct engine *e) MUST_USE;
+void migrate_recover(struct engine *e);
+void migrate_free(struct engine *e);
+
+/** migrate_removed() - an instance goes: what moved with it does, and its token is remembered */
+void migrate_removed(struct instance *i);
+
+/** migrate_view() - "migrating", "in doubt" or NULL; @ret_state, @ret_peer: NULL without a row */
+const char *migrate_view(const struct instance *i, const char **ret_state, const char **ret_peer);
+
+/** volumes_drop() - its volumes that nobody else uses, named ones too */
+void volumes_drop(struct instance *i);
+/** volumes_come() - a row for a volume whose folder came from another host */
+struct err *volumes_come(struct engine *e, const char *name, const json_t *doc) MUST_USE;
 
 /* ---- catalog.c ---- */
 

@@ -96,7 +96,7 @@ void exits_at_boot(struct instance *i)
 	struct restart_case c = case_of(i, true);
 
 	/* What ended by itself before the host went down stays so under on-failure. */
-	if (c.policy == RESTART_ON_FAILURE || !restart_wanted(&c))
+	if (c.policy == RESTART_ON_FAILURE || !restart_wanted(&c) || migrate_forbids(i))
 		return;
 	i->durable = true;
 	exits_again(i, 0);
@@ -106,7 +106,7 @@ void exits_policy_again(struct instance *i)
 {
 	struct restart_case c = case_of(i, false);
 
-	if (!i->ever_ran || !restart_wanted(&c))
+	if (!i->ever_ran || !restart_wanted(&c) || migrate_forbids(i))
 		return;
 	i->durable = true;
 	exits_again(i, 0);

@@ -175,6 +175,15 @@ struct err *engine_files(struct engine *e, struct instance *i, const char *op, c
 {
 	static const struct engine_job_io none = { .data_fd = -1 };
 	bool is_vm = spec_is_vm(i->spec);
+
+	if (streq(op, "put") && !instance_is_alive(i)) {
+		struct err *err = migrate_is_still(i);
+
+		if (err) {
+			own_fd_release(&(int) { io ? io->data_fd : -1 });
+			return err;
+		}
+	}
 	json_t *rootfs = is_vm ? json_pack("{s:b}", "agent", 1) : rootfs_json(i);
 	json_t *job = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "job", "files", "op", op, "name",
 				i->spec->name, "path", jx_string(path ? path : "/"), "rootfs",

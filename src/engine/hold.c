@@ -203,6 +203,7 @@ struct err *engine_start(struct engine *e, struct instance *i, enum engine_hold 
 		*ret_already = false;
 	if (i->is_removing)
 		return err_new(ERR_STATE, "container is marked for removal and cannot be started");
+	TRY(migrate_is_still(i));
 	if (i->state == INST_RUNNING || i->state == INST_STOPPING) {
 		if (!ret_already)
 			return err_new(ERR_STATE, "%s is already started", i->spec->name);

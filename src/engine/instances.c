@@ -81,6 +81,7 @@ void instance_free(struct instance *i)
 	free(i->told);
 	free(i->net_join);
 	free(i->ends);
+	handover_free(i->handover);
 	free(i->state_dir);
 	free(i->run_dir);
 	free(i->log_dir);
@@ -296,6 +297,7 @@ struct instance_view instance_view(const struct instance *i)
 	};
 
 	v.operation = operation_text(i);
+	v.migration = migrate_view(i, &v.migration_state, &v.migration_peer);
 	view_endpoints(i, &v);
 	health_view(i, &v);
 	return v;
@@ -383,6 +385,8 @@ json_t *instance_run_json(const struct instance *i)
 		json_object_set_new(j, "ends", ends_json(i));
 	if (i->n_ports)
 		json_object_set_new(j, "ports", ports_json(i));
+	if (i->handover)
+		json_object_set_new(j, "handover", handover_json(i->handover));
 	return j;
 }
 
@@ -497,6 +501,7 @@ static struct err *read_run(struct instance *i, const json_t *run)
 	else
 		read_ends(i, json_object_get(run, "ends"));
 	read_ports(i, json_object_get(run, "ports"));
+	i->handover = handover_read(json_object_get(run, "handover"));
 	return NULL;
 }
 

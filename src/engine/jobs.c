@@ -39,7 +39,7 @@ static const char *const kind_names[] = {
 	[ERR_CORRUPT] = "CORRUPT",         [ERR_INTERNAL] = "INTERNAL",
 };
 
-static enum err_kind kind_parse(const char *name)
+enum err_kind err_kind_parse(const char *name)
 {
 	for (enum err_kind k = 0; k < ERR_KINDS; k++)
 		if (streq(kind_names[k], name))
@@ -95,6 +95,12 @@ static struct err *enter_images(struct engine_job *j)
 	return NULL;
 }
 
+/* Of a migration: an image, or only blobs for the next try. */
+static struct err *enter_adopted(struct engine_job *j)
+{
+	return jx_str(j->result, "id", NULL) ? image_enter(j->e, j->result) : NULL;
+}
+
 static struct err *enter_kernel(struct engine_job *j)
 {
 	const char *name = jx_str(j->result, "name", jx_str(j->job, "name", ""));
@@ -109,10 +115,8 @@ static const struct {
 	const char *job;
 	struct err *(*enter)(struct engine_job *j);
 } enters[] = {
-	{ "pull", enter_image },
-	{ "import", enter_image },
-	{ "load", enter_images },
-	{ "kernel-add", enter_kernel },
+	{ "pull", enter_image },    { "import", enter_image },      { "load", enter_images },
+	{ "adopt", enter_adopted }, { "kernel-add", enter_kernel },
 };
 
 static struct err *enter(struct engine_job *j)
@@ -125,8 +129,8 @@ static struct err *enter(struct engine_job *j)
 	return NULL;
 }
 
-static const char *const image_jobs[] = { "pull", "load",  "import",      "save",
-					  "push", "erofs", "volume-copy", "commit" };
+static const char *const image_jobs[] = { "pull",  "load",        "import", "save", "push",
+					  "erofs", "volume-copy", "commit", "adopt" };
 
 bool jobs_use_images(const struct engine *e)
 {
@@ -168,7 +172,7 @@ static void on_message(struct engine_job *j, const json_t *m)
 		j->result = json_incref(done);
 	} else if (error) {
 		err_free(j->err);
-		j->err = err_new(kind_parse(jx_str(error, "kind", "")), "%s",
+		j->err = err_new(err_kind_parse(jx_str(error, "kind", "")), "%s",
 				 jx_str(error, "text", "the worker failed"));
 	} else if (j->io.progress && !j->is_cancelled) {
 		j->io.progress(j->io.arg, m);

@@ -29,7 +29,7 @@ static struct err *check_free(const struct instance *i)
 		return err_new(ERR_STATE, "%s is being removed", i->spec->name);
 	if (i->op)
 		return err_new(ERR_STATE, "%s: %s is under way", i->spec->name, i->op->what);
-	return NULL;
+	return migrate_is_still(i);
 }
 
 struct err *operation_tmp(struct engine_operation *op)

@@ -336,6 +336,7 @@ struct err *recover_all(struct engine *e)
 	trash_half_made(e);
 	trash_unknown(e);
 	recover_each(e, rebooted);
+	migrate_recover(e);
 	e->at_boot = e->is_recovering = false;
 	networks_recover(e);
 	if (!e->is_new_store) /* it may know of less than there is */

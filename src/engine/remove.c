@@ -154,6 +154,7 @@ void remove_now(struct instance *i)
 	}
 	if (instance_step(i, EV_REMOVE) != ACT_DELETE)
 		return;
+	migrate_removed(i);
 	if (i->spec->auto_remove || i->remove_volumes)
 		volumes_release(i);
 	after_ended(i);
@@ -193,6 +194,8 @@ struct err *engine_remove(struct engine *e, struct instance *i, bool force, bool
 	if (instance_is_alive(i) && !force)
 		return refuse_alive(i);
 	operation_give_way(i);
+	if (!force)
+		TRY(migrate_is_still(i));
 	i->remove_volumes |= volumes;
 	ticket_new(e, i, TICKET_REMOVE, done);
 	if (instance_is_waiting(i))

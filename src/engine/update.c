@@ -231,6 +231,7 @@ struct err *engine_update(struct engine *e, struct instance *i, const json_t *up
 	struct sched_job job;
 	struct spec *old;
 
+	TRY(migrate_is_still(i));
 	TRY(updated(i, update, &s));
 	TRY_MSG(check_growth(i, s), "Cannot update container %s", i->id);
 	TRY_MSG(apply_running(i, s), "Cannot update container %s", i->id);

@@ -151,6 +151,32 @@ void volumes_release(struct instance *i)
 	}
 }
 
+void volumes_drop(struct instance *i)
+{
+	for (size_t n = 0; n < i->spec->n_mounts; n++) {
+		const struct spec_mount *m = &i->spec->mounts[n];
+		OWN(json) json_t *doc = NULL;
+		OWN(err) struct err *none = NULL;
+
+		if (m->type != MOUNT_VOLUME || user_of(i->e, m->source, i))
+			continue;
+		none = store_get(i->e->store, STORE_VOLUME, m->source, &doc);
+		if (!none)
+			drop_volume(i->e, m->source);
+	}
+}
+
+struct err *volumes_come(struct engine *e, const char *name, const json_t *doc)
+{
+	OWN(json) json_t *own = doc ? json_deep_copy(doc) : json_object();
+
+	json_object_set_new(own, "fresh", json_false());
+	TRY(check_name(name));
+	TRY(put_volume(e, name, own));
+	volume_event(e, "create", name, NULL, NULL);
+	return NULL;
+}
+
 /* ---- for the faces ---- */
 
 struct err *engine_volume_create(struct engine *e, const char *name, const struct strmap *labels,

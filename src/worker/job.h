@@ -99,6 +99,8 @@ struct err *job_kernel_add(struct job *j, json_t **ret_done) MUST_USE;
 struct err *job_seccomp(struct job *j, json_t **ret_done) MUST_USE;
 /** job_identity() - trust.c: this host's own certificate, made at the first call */
 struct err *job_identity(struct job *j, json_t **ret_done) MUST_USE;
+/** job_adopt() - adopt.c: blobs that another host sent, and an image of them */
+struct err *job_adopt(struct job *j, json_t **ret_done) MUST_USE;
 /** job_certificate() - trust.c: is it one, and which? */
 struct err *job_certificate(struct job *j, json_t **ret_done) MUST_USE;
 /** job_snapshot_copy() - snapshot.c: files of an instance into a folder */

@@ -17,6 +17,7 @@ static const struct job_type jobs[] = {
 	{ "kernel-add", job_kernel_add },
 	{ "seccomp", job_seccomp },
 	{ "kvm-probe", job_kvm_probe },
+	{ "adopt", job_adopt },
 	{ "identity", job_identity },
 	{ "certificate", job_certificate },
 	{ "snapshot-copy", job_snapshot_copy },
