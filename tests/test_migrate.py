@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts that trust each other, and instances that move between them."""
-import json, os, stat
+import contextlib, json, os, signal, stat, threading
 
 import pytest
 
-from conftest import free_port, waiter
+from conftest import cgroup_processes, free_port, waiter
 
 wait_for = waiter(60)
 
@@ -136,3 +136,261 @@ def test_a_container_moves_with_all_that_is_its_own(two, tls):
     b.ok('migrate', 'c1', a.door)
     wait_for(lambda: runs(a))
     assert not instances(b) and instances(a)['c1']['id'] == id_
+
+
+# ---- why it could not ----
+
+def test_a_check_gives_all_reasons_of_both_sides_and_changes_nothing(two, busybox_tar, tmp_path):
+    a, b = two()
+    port = free_port()
+    a.ok('create', '--name', 'c1', '-v', f'{tmp_path}:/bound', '-v', 'both:/both', '-p', f'{port}:80', 'busybox')
+    a.ok('create', '--name', 'other', '-v', 'both:/both', 'busybox')
+    b.ok('load', '-q', '-i', busybox_tar)
+    b.ok('run', '-d', '--name', 'c1', '-p', f'{port}:80', 'busybox', 'sleep', '600')
+    b.ok('volume', 'create', 'both')
+    p = a.hostel('migrate', '--check', 'c1', b.door)
+    assert p.returncode == 1
+    assert p.out.splitlines() == [
+        f'it mounts {tmp_path} of this host at /bound', 'volume both is used by another instance too',
+        'the name c1 is taken there', 'the volume name both is taken there', f'port {port}/tcp is held there by c1']
+    p = a.hostel('migrate', 'c1', b.door)
+    assert p.returncode == 1 and 'it mounts' in p.err and 'is used by another' in p.err
+    assert instances(a)['c1']['migration'] is None and runs(b)
+    a.ok('rm', 'c1')
+    p = a.hostel('migrate', 'other', f'unix://{b.run_dir}/nowhere')
+    assert p.returncode == 1 and 'does not answer' in p.err
+    p = a.hostel('migrate', 'other', 'b.example')
+    assert p.returncode == 1 and 'expected tcp+tls://HOST:PORT' in p.err
+    r = a.api('POST', '/hostel/v1/instances/other/migrate', {'to': b.door, 'live': True})
+    assert r.status == 501
+    p = a.hostel('migrate', 'resolve', 'other', '--here')
+    assert p.returncode == 1 and 'other is not in doubt' in p.err
+
+
+def test_what_never_fits_there_is_refused_before_it_is_stopped(new_hosteld, busybox_tar):
+    a, b = new_hosteld(), new_hosteld(start=False)
+    b.options += ['--migrate-listen', f'unix://{b.run_dir}/m.sock', '--memory-total', '600m', '--manage-memory', '128m']
+    b.start()
+    a.ok('load', '-q', '-i', busybox_tar)
+    a.ok('run', '-d', '--name', 'c1', '-m', '500m', 'busybox', 'sleep', '600')
+    p = a.hostel('migrate', 'c1', f'unix://{b.run_dir}/m.sock')
+    assert p.returncode == 1 and 'c1 stays here: memory: needs 500 MiB' in p.err, p.err
+    assert runs(a) and instances(a)['c1']['migration'] is None and not instances(b)
+    wait_for(lambda: not left_of(b))
+
+
+@pytest.mark.parametrize('side', ['a', 'b'])
+def test_without_trust_it_is_not_even_stopped(two, side):
+    a, b = two(tls=True)
+    (a if side == 'a' else b).ok('trust', 'rm', 'beta' if side == 'a' else 'alpha')
+    a.ok('run', '-d', '--name', 'c1', 'busybox', 'sleep', '600')
+    started = instances(a)['c1']['started_ns']
+    words = 'is not trusted here' if side == 'a' else "does not trust this host's certificate"
+    for args in (['--check'], []):
+        p = a.hostel('migrate', *args, 'c1', b.door)
+        assert p.returncode == 1 and words in p.err, p.err
+    i = instances(a)['c1']
+    assert (i['state'], i['started_ns'], i['migration']) == ('running', started, None)
+    assert not instances(b)
+
+
+def test_ctrl_c_in_the_middle_leaves_it_here_running(two):
+    a, b = two()
+    a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sh', '-c',
+         'test -e /big || dd if=/dev/urandom of=/big bs=1M count=8 2>/dev/null; sleep 600')
+    wait_for(lambda: '8388608' in a.hostel('exec', 'c1', 'stat', '-c', '%s', '/big').out)
+    p = a.popen('migrate', '--bandwidth', '1m', 'c1', b.door)
+    wait_for(lambda: instances(b).get('c1') and instances(a)['c1']['state'] == 'exited')
+    assert 'migrating' in a.ok('ps') and 'migrating' in b.ok('ps')
+    for d, words in ((a, 'is being moved to'), (b, 'is being moved here')):
+        q = d.hostel('start', 'c1')
+        assert q.returncode and words in q.err, q.err
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60)
+    wait_for(lambda: runs(a) and not instances(b) and not left_of(b))
+    wait_for(lambda: instances(a)['c1']['migration'] is None)
+
+
+# ---- the fault matrix ----
+
+class Watch(threading.Thread):
+    """Looks all the time whether the instance's processes live on both hosts."""
+    def __init__(self, *hosts):
+        super().__init__(daemon=True)
+        self.hosts, self.both, self.over = hosts, False, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.01):
+            alive = [bool(cgroup_processes(d.cgroup)) for d in self.hosts]
+            self.both |= all(alive)
+
+    def end(self):
+        self.over.set()
+        self.join()
+        assert not self.both, 'both ran it'
+
+
+@contextlib.contextmanager
+def environment(**env):
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        for name in env:
+            del os.environ[name]
+
+
+def again(d, **env):
+    """The daemon anew, in this environment."""
+    d.stop()
+    with environment(**env):
+        d.start()
+
+
+def settled(a, b):
+    """The host that has it, once the two have talked to their end; the other has nothing of it."""
+    def one():
+        at = [d for d in (a, b) if 'c1' in instances(d)]
+        if len(at) != 1 or not runs(at[0]):
+            return None
+        state = (instances(at[0])['c1']['migration'] or {}).get('state')
+        return at[0] if state in (None, 'taken') and not left_of(a) and not left_of(b) else None
+    return wait_for(one, timeout=90, text=f'{instances(a)}\n{instances(b)}\n{a.log[-3000:]}\n{b.log[-3000:]}')
+
+
+DAEMON, WORKER = 'HOSTEL_CRASH_AT', 'HOSTEL_MIGRATE_CRASH_AT'
+FAULTS = [
+    # who dies, where, and which host has it in the end
+    ('a', DAEMON, 'handover-sending', 'a'),
+    ('a', DAEMON, 'handover-given', 'b'),
+    ('a', DAEMON, 'handover-gone', 'b'),
+    ('b', DAEMON, 'handover-receiving', 'a'),
+    ('b', DAEMON, 'handover-prepared', 'a'),
+    ('b', DAEMON, 'handover-taken', 'b'),
+    ('a', WORKER, 'hello', 'a'),
+    ('a', WORKER, 'said-offer', 'a'),
+    ('a', WORKER, 'half-blobs', 'a'),
+    ('a', WORKER, 'half-rw', 'a'),
+    ('a', WORKER, 'said-complete', 'a'),
+    ('a', WORKER, 'heard-prepared', 'a'),
+    ('a', WORKER, 'say-commit', 'b'),
+    ('a', WORKER, 'said-commit', 'b'),
+    ('a', WORKER, 'heard-taken', 'b'),
+    ('b', WORKER, 'hello', 'a'),
+    ('b', WORKER, 'say-accept', 'a'),
+    ('b', WORKER, 'half-blobs', 'a'),
+    ('b', WORKER, 'got-rw', 'a'),
+    ('b', WORKER, 'say-prepared', 'a'),
+    ('b', WORKER, 'heard-commit', 'b'),
+    ('b', WORKER, 'say-taken', 'b'),
+]
+
+
+# The others take a minute: make check-slow.
+QUICK = {'handover-given', 'handover-prepared', 'handover-taken', 'half-rw', 'say-commit', 'said-commit', 'say-prepared',
+         'say-taken'}
+
+
+@pytest.mark.parametrize('who, what, where, has', [
+    pytest.param(*f, id=f'{f[0]}-{f[2]}', marks=() if f[2] in QUICK else pytest.mark.slow) for f in FAULTS])
+def test_whoever_dies_at_whatever_step_one_host_runs_it_in_the_end(two, who, what, where, has):
+    a, b = two()
+    a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sleep', '600')
+    again(a if who == 'a' else b, **{what: where})
+    watch = Watch(a, b)
+    watch.start()
+    p = a.hostel('migrate', '-q', 'c1', b.door)
+    for d in (a, b):
+        if what == DAEMON and d is (a if who == 'a' else b):
+            assert d.process.wait(60) == 137
+            d.start()
+    at = settled(a, b)
+    watch.end()
+    assert at is (a if has == 'a' else b), p.err + a.log[-3000:] + b.log[-3000:]
+    if what == WORKER and has == 'a':
+        assert p.returncode == 1 and 'c1 stays here' in p.err, p.err
+    # and it moves another time, from wherever it is
+    there = b if at is a else a
+    at.ok('migrate', 'c1', there.door)
+    wait_for(lambda: runs(there))
+
+
+# ---- in doubt ----
+
+@pytest.fixture
+def doubt(two):
+    """Both hosts, between the last word and its answer, and the link is cut; its other end is link()."""
+    a, b = two()
+    a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sleep', '600')
+    again(a, HOSTEL_CRASH_AT='handover-given')
+    a.hostel('migrate', '-q', 'c1', b.door)
+    a.process.wait(60)
+    door = b.run_dir / 'migrate.sock'
+    os.rename(door, f'{door}.away')
+    a.start()
+    a.link = lambda: os.rename(f'{door}.away', door)
+    return a, b
+
+
+def test_while_the_link_is_cut_it_runs_nowhere_and_both_sides_say_so(doubt):
+    a, b = doubt
+    for d in (a, b):
+        assert 'in doubt' in d.ok('ps')
+        assert instances(d)['c1']['state'] == 'exited'
+        for args in (['start', 'c1'], ['rm', 'c1'], ['rename', 'c1', 'c2']):
+            p = d.hostel(*args)
+            assert p.returncode and 'c1 is in doubt between this host and' in p.err, p.err
+    a.kill()
+    a.start()
+    assert 'in doubt' in a.ok('ps'), 'it is so after a death, too'
+    b.kill()
+    b.start()  # with a new socket: they talk again
+    assert settled(a, b) is b
+
+
+@pytest.mark.parametrize('hands, runs_on, ends_on', [
+    (['a here'], 'a', 'a'),
+    (['b here'], 'b', 'b'),
+    (['a there'], '', 'b'),
+    (['b there', 'a here'], 'a', 'a'),
+    (['a there', 'b here'], 'b', 'b'),
+])
+def test_hands_decide_and_hold_when_the_link_is_back(doubt, hands, runs_on, ends_on):
+    a, b = doubt
+    hosts = {'a': a, 'b': b}
+    for hand in hands:
+        host, where = hand.split()
+        hosts[host].ok('migrate', 'resolve', 'c1', f'--{where}')
+    for name in runs_on:
+        wait_for(lambda: runs(hosts[name]))
+    for name in set('ab') - set(runs_on):
+        assert not runs(hosts[name])
+    a.link()
+    assert settled(a, b) is hosts[ends_on]
+
+
+def test_two_hands_make_two_run_until_the_two_hosts_talk_then_the_source_has_it(doubt):
+    a, b = doubt
+    for d in (a, b):
+        d.ok('migrate', 'resolve', 'c1', '--here')
+        wait_for(lambda: runs(d))
+    a.link()
+    wait_for(lambda: instances(b)['c1']['state'] == 'exited' and instances(a)['c1']['migration'] is None)
+    assert runs(a) and 'elsewhere' in b.ok('ps'), 'what is there is kept, and stands still'
+    assert b.hostel('start', 'c1').returncode
+    b.ok('rm', '-f', 'c1')
+
+
+# ---- VMs ----
+
+def test_a_vm_moves_with_its_disk(two):
+    a, b = two()
+    for d in (a, b):
+        d.ok('kernel', 'add', os.environ['HOSTEL_KERNEL_DEB'], timeout=300)
+    a.ok('run', '-d', '--vm', '--name', 'v1', '-m', '256m', '--stop-timeout', '20', 'busybox', 'sh', '-c',
+         'trap "sync; exit 0" TERM; echo "disk: $(cat /kept 2>/dev/null || echo new)"; echo kept > /kept; sync; echo written; '
+         'while :; do sleep 1; done')
+    wait_for(lambda: 'written' in a.ok('logs', 'v1'), timeout=120)
+    a.ok('migrate', '-q', 'v1', b.door, timeout=300)
+    wait_for(lambda: 'disk: kept' in b.ok('logs', 'v1'), timeout=120)
+    assert instances(b)['v1']['state'] == 'running' and not instances(a)

@@ -14,6 +14,7 @@
 #include "util/mem.h"
 
 #define LINE_MAX_BYTES (2 << 20)
+#define CRASH_CODE     137
 #define ORDERS_BYTES   (1 << 20) /* of the pipe: it takes what we say while it sends a tree */
 
 struct carrier {
@@ -50,6 +51,8 @@ static void end(struct carrier *c)
 {
 	struct err *err = TAKE(c->err);
 
+	if (c->code == CRASH_CODE) /* a test's, once */
+		c->e->carrier_crash = NULL;
 	if (!err && !c->is_done)
 		err = err_new(ERR_UNAVAILABLE, "hostel-migrate died (status %d)", c->code);
 	c->user.ended(c->user.arg, err);

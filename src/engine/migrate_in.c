@@ -351,7 +351,7 @@ static bool has_all(const struct migration *m)
 	return true;
 }
 
-static void on_complete(struct migration *m)
+static void on_complete(struct migration *m, const json_t *msg)
 {
 	const json_t *image = json_object_get(m->offered, "image");
 	struct instance *i = migration_instance(m);
@@ -360,6 +360,8 @@ static void on_complete(struct migration *m)
 
 	if (!i || !m->offered || m->job || i->handover->state != HANDOVER_RECEIVING)
 		return;
+	if (json_is_object(json_object_get(msg, "run")))
+		take_past(i, json_object_get(msg, "run"));
 	if (!has_all(m)) {
 		drop(m, err_new(ERR_CORRUPT, "it did not come whole"));
 		return;
@@ -392,7 +394,7 @@ static void on_heard(struct migration *m, const json_t *msg)
 	if (streq(say, "offer") || streq(say, "check"))
 		on_offer(m, msg);
 	else if (streq(say, "complete"))
-		on_complete(m);
+		on_complete(m, msg);
 	else if (ev != HANDOVER_EVENTS)
 		step(m, ev);
 }

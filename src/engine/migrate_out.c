@@ -106,11 +106,14 @@ static void give_up(struct migration *m, struct err *why)
 
 /* ---- trees, once nothing of it moves any more ---- */
 
-static void send_trees(struct migration *m)
+static void send_trees(struct migration *m, const struct instance *i)
 {
+	json_t *msg = word(m, "complete");
+
 	for (size_t n = 0; n < m->trees.n; n++)
 		carrier_order(m->carrier, json_pack("{s:s}", "send", m->trees.v[n]));
-	carrier_say(m->carrier, word(m, "complete"));
+	json_object_set_new(msg, "run", instance_run_json(i)); /* how its run ended */
+	carrier_say(m->carrier, msg);
 }
 
 static bool is_still(struct instance *i)
@@ -133,7 +136,7 @@ static void on_still(void *arg)
 		return;
 	}
 	tell(m, "sending its disk");
-	send_trees(m);
+	send_trees(m, i);
 }
 
 /* The stop's own completion: only its failure says something that the state does not. */
