@@ -58,6 +58,17 @@ check limit_is_set sh -c "quota_of $n | grep -q 'limit 50331648'"
 h rm -f bb
 for i in $(seq 100); do [ "$(quota_of $n)" = 'used 0 limit 0' ] && break; sleep 0.1; done
 check released test "$(quota_of $n)" = 'used 0 limit 0'
+# What a snapshot puts back has the number that it had, a copy one of its own; both are held back.
+run -d --name cc --storage-opt size=48m busybox sh -c 'dd if=/dev/zero of=/f bs=1M count=20; touch /done; sleep 1000' >/dev/null
+for i in $(seq 100); do h exec cc ls /done >/dev/null 2>&1 && break; sleep 0.1; done
+check snapshot h snapshot create -q cc first
+h stop -t 0 cc >/dev/null; check restore h snapshot restore -q cc first; h start cc >/dev/null
+check copy h snapshot restore -q cc first --as dd; h start dd >/dev/null
+limited() { quota_of $(number $1) | sed 's/^/# /'; quota_of $(number $1) | grep -q 'limit 50331648' && [ $(quota_of $(number $1) | cut -d' ' -f2) -gt 20000000 ]; }
+check restored_is_limited limited cc
+check copy_is_limited limited dd
+check their_numbers test "$(number cc)" != "$(number dd)"
+h rm -f cc dd >/dev/null
 # Without enforcement it is said, and nothing starts unlimited.
 kill -9 $pid; wait $pid 2>/dev/null
 umount /q && mount -o loop,noquota /disk.img /q && start
@@ -128,4 +139,4 @@ def test_a_disk_limit_is_a_project_quota_where_there_is_one(kernel, rig, kind):
     script = INSIDE.replace('MKFS_HERE', ' '.join([shutil.which(MKFS[kind][0]), *MKFS[kind][1:]]))
     p = kernel.hostel('run', '--rm', '--vm', '--privileged', '-m', '768m', '--cpus', '2', 'rig', 'sh', '-c', script, timeout=900)
     checks = re.findall(r'^(ok|FAILED) (\w+)$', p.stdout, re.M)
-    assert len(checks) == 14 and all(r == 'ok' for r, _ in checks) and 'end' in p.out.splitlines(), p.stdout[-6000:] + p.err[-1000:]
+    assert len(checks) == 20 and all(r == 'ok' for r, _ in checks) and 'end' in p.out.splitlines(), p.stdout[-6000:] + p.err[-1000:]

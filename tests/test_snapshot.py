@@ -229,7 +229,7 @@ def test_a_full_disk_leaves_nothing(d, tmp_path):
 # ---- with all that runs ----
 
 BOOT = 'cat /proc/sys/kernel/random/boot_id'
-COUNT = 'i=0; while :; do i=$((i+1)); echo $i > /count.t; mv /count.t /count; sleep 0.1; done'
+COUNT = 'echo start >> /starts; i=0; while :; do i=$((i+1)); echo $i > /count.t; mv /count.t /count; sleep 0.1; done'
 
 
 @pytest.fixture(scope='module')
@@ -246,6 +246,40 @@ def count(d, name):
 
 def uptime(d, name):
     return float(sh(d, name, 'cut -d" " -f1 /proc/uptime'))
+
+
+def test_a_container_goes_on_where_its_checkpoint_was(d):
+    d.ok('run', '-d', '--name', 'it', '-p', '127.0.0.1::80', 'busybox', 'sh', '-c', COUNT)
+    before = wait_for(lambda: count(d, 'it') > 3 and count(d, 'it'))
+    address = d.api('GET', '/containers/it/json').json['NetworkSettings']['IPAddress']
+    p = d.hostel('checkpoint', '--leave-running', 'it', timeout=120)
+    assert p.out == 'checkpoint0', p.err
+    wait_for(lambda: count(d, 'it') > before)   # it runs on
+    sh(d, 'it', 'echo later > /later')
+    assert d.ok('checkpoint', '-q', 'it', timeout=120) == 'checkpoint1'
+    at = int(next(pathlib.Path(d.root).glob('instances/*/snapshots/checkpoint1/disk/rw/upper/count')).read_text())
+    assert state(d, 'it')['Status'] == 'exited'
+    d.ok('run', '-d', '--name', 'else', 'busybox', 'sleep', '1000')   # takes the next address, not its
+    assert d.ok('restore', 'it', timeout=120) == 'it'
+    assert at <= count(d, 'it') and sh(d, 'it', 'cat /later /starts') == 'later\nstart'
+    assert d.api('GET', '/containers/it/json').json['NetworkSettings']['IPAddress'] == address
+    d.ok('stop', '-t', '0', 'it')
+    d.ok('restore', 'it@checkpoint0', timeout=120)
+    assert count(d, 'it') >= before and d.hostel('exec', 'it', 'cat', '/later').returncode
+    d.ok('restart', '-t', '0', 'it')   # a fresh start, of that disk
+    wait_for(lambda: sh(d, 'it', 'cat /starts') == 'start\nstart')
+
+
+def test_a_container_is_forked(d):
+    d.ok('run', '-d', '--name', 'it', 'busybox', 'sh', '-c', COUNT)
+    before = wait_for(lambda: count(d, 'it') > 3 and count(d, 'it'))
+    p = d.hostel('fork', 'it', '-n', '3', timeout=120)
+    assert p.out.split() == ['it-1', 'it-2', 'it-3'], p.err
+    names = ['it', *p.out.split()]
+    assert all(count(d, n) >= before for n in names)
+    assert len({d.api('GET', f'/containers/{n}/json').json['NetworkSettings']['IPAddress'] for n in names}) == 4
+    sh(d, 'it-1', 'echo mine > /own')
+    assert d.hostel('exec', 'it-2', 'cat', '/own').returncode and not half_made(d)
 
 
 def test_a_vm_goes_on_where_its_checkpoint_was(d, vm):

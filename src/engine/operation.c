@@ -390,12 +390,28 @@ void operation_run_ended(struct instance *i)
 
 /* ---- cancelling ---- */
 
+static void nobody(void *arg, struct err *err, const json_t *result)
+{
+	err_free(err);
+}
+
+void operation_drop_child(struct engine_operation *op)
+{
+	struct instance *i = *op->child ? instance_by_id(op->e, op->child) : NULL;
+
+	if (i)
+		err_free(
+		    engine_remove(op->e, i, true, true, (struct engine_done) { nobody, NULL }));
+	*op->child = '\0';
+}
+
 void engine_operation_cancel(struct engine_operation *op)
 {
 	struct err *why = err_new(ERR_STATE, "%s was cancelled", op->what);
 
 	if (op->ticket)
 		engine_cancel(TAKE(op->ticket));
+	operation_drop_child(op);
 	if (op->still != STILL_WRITING) {
 		operation_end(op, why, NULL);
 		return;

@@ -67,7 +67,7 @@ struct engine_operation {
 	int fd; /* -1; a backup's */
 	json_t *names, *warnings, *told;
 	int64_t n;
-	char child[65];
+	char child[65]; /* id of the copy that is being started; "": none */
 	TAILQ_ENTRY(engine_operation) link;
 };
 
@@ -103,6 +103,9 @@ void operation_until_end(struct engine_operation *op, operation_step *next);
 
 /** operation_end() - @err, @result: consumed; @op is gone afterwards */
 void operation_end(struct engine_operation *op, struct err *err, json_t *result);
+
+/** operation_drop_child() - half a copy is none */
+void operation_drop_child(struct engine_operation *op);
 
 /** operation_release() - the instance is free for others; the operation goes on without it */
 void operation_release(struct engine_operation *op);

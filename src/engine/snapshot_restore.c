@@ -323,6 +323,18 @@ static char *fork_name(const struct engine_operation *op)
 	}
 }
 
+/* Those that run already stay, and are named. */
+static void fork_failed(struct engine_operation *op, struct err *err)
+{
+	OWN(mem) char *names = jx_text(op->names);
+
+	operation_drop_child(op);
+	if (json_array_size(op->names))
+		err = err_push(err, __func__, "copy %d of %d (%s run)",
+			       (int)json_array_size(op->names) + 1, (int)op->n, names);
+	operation_end(op, err, NULL);
+}
+
 static void on_fork_started(void *arg, struct err *err, const json_t *result)
 {
 	struct engine_operation *op = arg;
@@ -330,12 +342,10 @@ static void on_fork_started(void *arg, struct err *err, const json_t *result)
 
 	op->ticket = NULL;
 	if (err) {
-		/* Half a copy is none. */
-		if (i)
-			err_free(engine_remove(op->e, i, true, true, (struct engine_done) { 0 }));
-		operation_end(op, err, NULL);
+		fork_failed(op, err);
 		return;
 	}
+	*op->child = '\0';
 	if (i)
 		json_array_append_new(op->names, json_string(i->spec->name));
 	next_fork(op);
