@@ -282,7 +282,7 @@ class Slow:
         self.c = UnixHTTP(str(d.socket), PATIENCE)
         self.c.request('GET', path)
         self.r = self.c.getresponse()
-        assert self.r.status == 200
+        assert self.r.status == 200, self.r.read()
 
     def close(self):
         self.r.close()
