@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -321,6 +322,7 @@ static struct err *fork_writer(struct vm_checkpoint *c, int from, int to)
 	c->report = report[0];
 	c->writer = fork();
 	if (!c->writer) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		close(to); /* or its end would never come */
 		write_all(c, from, report[1]);
 	}

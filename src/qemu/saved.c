@@ -192,16 +192,18 @@ static struct err *read_port(const json_t *port, struct saved_state *st, struct 
 			     struct str *unsent)
 {
 	const json_t *execs = json_object_get(port, "execs");
+	int64_t last_id = jx_int(port, "last_id", 0);
 
 	TRY(read_pump(port, "in", &st->in));
 	TRY(read_pump(port, "out", &st->out));
 	TRY(read_pump(port, "err", &st->err));
 	if (!hex_bytes(jx_str(port, "unread", ""), unread) ||
-	    !hex_bytes(jx_str(port, "unsent", ""), unsent) || json_array_size(execs) > SAVED_EXECS)
+	    !hex_bytes(jx_str(port, "unsent", ""), unsent) ||
+	    json_array_size(execs) > SAVED_EXECS || last_id < 0 || last_id > UINT16_MAX)
 		return err_new(ERR_CORRUPT, "port");
 	st->is_tty = jx_bool(port, "tty", false);
 	st->has_stdin = jx_bool(port, "stdin", false);
-	st->last_id = (uint32_t)jx_int(port, "last_id", 0);
+	st->last_id = (uint32_t)last_id;
 	st->n_execs = (uint32_t)json_array_size(execs);
 	for (uint32_t i = 0; i < st->n_execs; i++)
 		st->execs[i] = (uint16_t)json_integer_value(json_array_get(execs, i));
