@@ -197,8 +197,8 @@ def test_without_trust_it_is_not_even_stopped(two, side):
 def test_ctrl_c_in_the_middle_leaves_it_here_running(two):
     a, b = two()
     a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sh', '-c',
-         'test -e /big || dd if=/dev/urandom of=/big bs=1M count=8 2>/dev/null; sleep 600')
-    wait_for(lambda: '8388608' in a.hostel('exec', 'c1', 'stat', '-c', '%s', '/big').out)
+         'test -e /big || dd if=/dev/urandom of=/big bs=1M count=64 2>/dev/null; sleep 600')
+    wait_for(lambda: '67108864' in a.hostel('exec', 'c1', 'stat', '-c', '%s', '/big').out)
     p = a.popen('migrate', '--bandwidth', '1m', 'c1', b.door)
     wait_for(lambda: instances(b).get('c1') and instances(a)['c1']['state'] == 'exited')
     assert 'migrating' in a.ok('ps') and 'migrating' in b.ok('ps')
@@ -209,6 +209,19 @@ def test_ctrl_c_in_the_middle_leaves_it_here_running(two):
     p.communicate(timeout=60)
     wait_for(lambda: runs(a) and not instances(b) and not left_of(b))
     wait_for(lambda: instances(a)['c1']['migration'] is None)
+
+
+def test_one_that_is_removed_by_force_on_its_way_is_gone_on_both_sides(two):
+    a, b = two()
+    a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sh', '-c',
+         'test -e /big || dd if=/dev/urandom of=/big bs=1M count=4 2>/dev/null; sleep 600')
+    wait_for(lambda: '4194304' in a.hostel('exec', 'c1', 'stat', '-c', '%s', '/big').out)
+    p = a.popen('migrate', '--bandwidth', '1m', 'c1', b.door)
+    wait_for(lambda: instances(b).get('c1') and instances(a)['c1']['state'] == 'exited')
+    a.ok('rm', '-f', 'c1')
+    _, err = p.communicate(timeout=90)
+    assert p.returncode == 1 and 'removed meanwhile' in err, err
+    wait_for(lambda: not instances(a) and not instances(b) and not left_of(b))
 
 
 # ---- the fault matrix ----
@@ -383,6 +396,7 @@ def test_two_hands_make_two_run_until_the_two_hosts_talk_then_the_source_has_it(
 
 # ---- VMs ----
 
+@pytest.mark.slow
 def test_a_vm_moves_with_its_disk(two):
     a, b = two()
     for d in (a, b):
@@ -390,7 +404,7 @@ def test_a_vm_moves_with_its_disk(two):
     a.ok('run', '-d', '--vm', '--name', 'v1', '-m', '256m', '--stop-timeout', '20', 'busybox', 'sh', '-c',
          'trap "sync; exit 0" TERM; echo "disk: $(cat /kept 2>/dev/null || echo new)"; echo kept > /kept; sync; echo written; '
          'while :; do sleep 1; done')
-    wait_for(lambda: 'written' in a.ok('logs', 'v1'), timeout=120)
+    wait_for(lambda: 'written' in a.ok('logs', 'v1'), timeout=300)
     a.ok('migrate', '-q', 'v1', b.door, timeout=300)
-    wait_for(lambda: 'disk: kept' in b.ok('logs', 'v1'), timeout=120)
+    wait_for(lambda: 'disk: kept' in b.ok('logs', 'v1'), timeout=300)
     assert instances(b)['v1']['state'] == 'running' and not instances(a)

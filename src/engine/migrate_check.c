@@ -99,6 +99,15 @@ void migrate_reasons_here(struct instance *i, struct strv *out)
 	check_image(i, out);
 }
 
+void migrate_reasons_foreign(const struct spec *s, struct strv *out)
+{
+	for (size_t n = 0; n < s->n_mounts; n++)
+		if (s->mounts[n].type == MOUNT_BIND)
+			strv_addf(out, "it mounts %s of its host at %s", s->mounts[n].source,
+				  s->mounts[n].target);
+	check_devices(s, out);
+}
+
 /* ---- the image ---- */
 
 /* @size: -1: it is not known beforehand */
@@ -138,8 +147,7 @@ static void check_names(struct engine *e, const json_t *offer, const struct spec
 	struct instance *by_id = instance_by_id(e, jx_str(offer, "id", ""));
 	struct instance *by_name = s->name ? instance_by_name(e, s->name) : NULL;
 
-	if (!s->name)
-		strv_add(out, "it has no name");
+	add_err(out, spec_check_name(s->name ? s->name : ""));
 	if (by_id)
 		strv_addf(out, "it is there already, as %s", by_id->spec->name);
 	else if (by_name)

@@ -245,6 +245,8 @@ static void on_offer(struct migration *m, const json_t *offer)
 		strv_add(&reasons, bad ? err_text(bad) : "the offer makes no sense");
 	else
 		migrate_reasons_there(m->e, offer, spec, &reasons);
+	if (spec && !m->is_check) /* whoever sends it should have known */
+		migrate_reasons_foreign(spec, &reasons);
 	if (reasons.n || m->is_check || m->offered) {
 		refuse(m, &reasons);
 		return;
@@ -358,6 +360,10 @@ static void on_complete(struct migration *m, const json_t *msg)
 	json_t *job;
 	struct err *err;
 
+	if (!i && m->offered) {
+		drop(m, err_new(ERR_STATE, "it was removed there"));
+		return;
+	}
 	if (!i || !m->offered || m->job || i->handover->state != HANDOVER_RECEIVING)
 		return;
 	if (json_is_object(json_object_get(msg, "run")))

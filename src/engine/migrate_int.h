@@ -137,6 +137,8 @@ void migrate_in_done(struct migration *m);
 void migrate_reasons_here(struct instance *i, struct strv *out);
 /** migrate_reasons_there() - why it cannot come; @s: its spec, settled for this host on success */
 void migrate_reasons_there(struct engine *e, const json_t *offer, struct spec *s, struct strv *out);
+/** migrate_reasons_foreign() - what of it would reach for files of the host that it comes to */
+void migrate_reasons_foreign(const struct spec *s, struct strv *out);
 /** migrate_blobs() - [{digest,size}] of an image: manifest, config, layers */
 struct err *migrate_blobs(struct engine *e, const struct image *im, json_t **ret) MUST_USE;
 

@@ -78,8 +78,11 @@ static void step(struct migration *m, enum handover_event ev, struct err *why)
 	bool is_given = i && !handover_may_run(i->handover->state), is_open;
 	enum handover_say say = SAY_NOTHING;
 	struct err *err = i ? handover_do(i, ev, &say) : NULL;
-	json_t *msg = handover_word(say, m->id, m->token);
+	json_t *msg;
 
+	if (!i && ev == HANDOVER_HEARD_PREPARED) /* it was removed here meanwhile */
+		say = handover_step(HANDOVER_HERE, ev).say;
+	msg = handover_word(say, m->id, m->token);
 	if (err)
 		log_warn("migration: %s", err_text(err));
 	m->is_moved |= !err && is_given && ev == HANDOVER_HEARD_TAKEN;
