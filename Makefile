@@ -36,6 +36,7 @@ bench: build
 	@$(PYTHON) bench/throughput.py $(BUILD)
 	@$(PYTHON) bench/slices.py $(BUILD)
 	@$(PYTHON) bench/passes.py $(BUILD)
+	@$(PYTHON) bench/accounting.py $(BUILD)
 	@$(PYTHON) bench/theory.py $(BUILD)
 	@$(PYTHON) bench/simulate.py $(BUILD)
 

@@ -3,11 +3,13 @@
 """How fast hostel simulate is, and what a job costs: cpu seconds (user + system) and peak memory, reading included.
 
 simulate.py BUILD [--jobs 1000000] [--rounds 3] [--large 10000000] [--trace KTH-SP2.swf.gz]
+simulate.py BUILD --peer 'NAME=COMMAND' [--peer …]
 
 The trace is KTH-SP2 repeated, each copy shifted by the span of the one before. The large one is 10,000 nodes: each
 of its lines stands there a hundred times. Growth is that of cost per job with the length of the queue: N jobs at
 once on one cpu. The time is the program's own cpu time, so that other programs disturb it less; the least of the rounds
-counts, elapsed time is told beside it."""
+counts, elapsed time is told beside it. With --peer only the trace itself, once, by hostel's fcfs and easy and by each
+command of another simulator that is here already ("{trace}" in it is the trace as plain text)."""
 import argparse, gzip, os, pathlib, resource, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,6 +50,20 @@ def measure(build, trace, *args):
     return use.ru_utime + use.ru_stime, time.perf_counter() - begin, use.ru_maxrss
 
 
+def peers(build, trace, jobs, commands):
+    print('\n| simulator | cpu s | elapsed s | jobs per cpu s |\n|---|---|---|---|')
+    hostel = [f'hostel {p}={build / "hostel"} simulate {{trace}} --policy {p}' for p in ('fcfs', 'easy')]
+    for command in hostel + commands:
+        name, _, line = command.partition('=')
+        begin = time.perf_counter()
+        p = subprocess.Popen(line.replace('{trace}', str(trace)), shell=True, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, use = os.wait4(p.pid, 0)
+        cpu = use.ru_utime + use.ru_stime
+        print(f'| {name} | {cpu:.2f} | {time.perf_counter() - begin:.2f} | {jobs / cpu:,.0f} |' if not status else
+              f'| {name} | failed: {status} | | |', flush=True)
+
+
 def row(name, build, trace, jobs, rounds, *args):
     got = [measure(build, trace, *args) for _ in range(rounds)]
     cpu, elapsed, kib = (min(x[i] for x in got) for i in range(3))
@@ -78,12 +94,16 @@ def main():
     p.add_argument('--rounds', type=int, default=3)
     p.add_argument('--large', type=int, default=10000000, help='0: leave it out')
     p.add_argument('--trace', type=pathlib.Path, default=SHARED / 'traces/KTH-SP2.swf.gz')
+    p.add_argument('--peer', action='append', metavar='NAME=COMMAND')
     a = p.parse_args()
     if not a.trace.exists():
         sys.exit(f'no trace {a.trace}')
     rows = rows_of(a.trace)
     with tempfile.TemporaryDirectory(prefix='hostel-bench-sim.') as tmp:
         tmp = pathlib.Path(tmp)
+        if a.peer:
+            peers(a.build, repeat(rows, len(rows), tmp / 'once.swf'), len(rows), a.peer)
+            return
         trace = repeat(rows, a.jobs, tmp / 'kth.swf')
         head(f'KTH-SP2 repeated, {a.jobs} jobs')
         for policy in ('fcfs', 'sjf', 'easy'):

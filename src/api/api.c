@@ -99,10 +99,13 @@ void call_text(struct call *c, int status, const char *type, const char *text)
 
 void call_json(struct call *c, int status, json_t *j)
 {
-	OWN(mem) char *text = jx_text(j);
-	OWN(mem) char *line = xasprintf("%s\n", text);
+	char *text = jx_text(j);
+	size_t n = strlen(text);
+	OWN(mem)
+	char *line = xrealloc(text, n + 2, 1); /* a long text in place, where vasprintf() copies */
 
 	json_decref(j);
+	memcpy(line + n, "\n", 2);
 	call_text(c, status, "application/json", line);
 }
 

@@ -66,6 +66,17 @@ static void set_results(json_t *j, const struct account *a, int64_t now)
 	json_object_set_new(j, "bounded_slowdown", json_real(account_bounded_slowdown(a, now)));
 }
 
+static bool has_results(const json_t *j)
+{
+	static const char *const names[] = { "T_ns", "waiting_ns", "turnaround_ns", "slowdown",
+					     "bounded_slowdown" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!json_object_get(j, names[i]))
+			return false;
+	return true;
+}
+
 static json_t *record_json(const struct instance *i, const struct account *a, int64_t now)
 {
 	json_t *j = json_object();
@@ -142,7 +153,8 @@ static struct err *read_record(void *arg, int64_t seq, const char *instance, con
 	if (!is_wanted(p, &a))
 		return NULL;
 	j = json_incref((json_t *)(uintptr_t)doc); /* it is of this call only */
-	set_results(j, &a, p->now);                /* records of an older hostel lack some */
+	if (!a.finish_ns || !has_results(j))       /* records of an older hostel lack some */
+		set_results(j, &a, p->now);
 	add_record(p, j, &a);
 	return NULL;
 }
