@@ -41,7 +41,12 @@ class Instance:
         self.shim = Shim(self.base, self.plan, [*self.options, *more], ident=self.ident, kind='container', binary=SHIM)
         self.shim.connect()
         self.client = self.shim.attach(streams)
-        self.pid = self.shim.start().pid
+        self.shim.request(START)
+        m = None
+        while not m or m.type not in (STARTED, FAILED):
+            m = self.shim.receive()
+        assert m.type == STARTED, m.text
+        self.pid = m.pid
         return self.client
 
     def kill(self, code=137):
@@ -126,3 +131,340 @@ def test_it_stands_still_until_it_is_let_go(instance, folder):
     i.client.read_until(b'n%d\n' % (there + 3))
     i.kill()
     assert logged(i) == list(range(1, len(logged(i)) + 1))
+
+
+def test_a_copy_elsewhere_has_its_own_names_and_mounts(instance, folder, tmp_path, root):
+    for n in 'ab':
+        (tmp_path / f'volume-{n}').mkdir()
+        (tmp_path / f'volume-{n}/who').write_text(n)
+
+    def make(n):
+        return instance('exec 5>/data/seen; while read line; do echo "$line $(hostname) $(cat /data/who)"; echo x >&5; done', '--stdin',
+                        spec={'Hostname': f'host-{n}', 'Mounts': [
+                            {'Type': 'bind', 'Source': str(tmp_path / f'volume-{n}'), 'Target': '/data'}]})
+
+    a = make('a')
+    client = a.run(STDIN | STDOUT | STDERR)
+    client.send(b'one\n')
+    client.read_until(b'one host-a a\n')
+    a.shim.checkpoint(folder)
+    shutil.copy(tmp_path / 'volume-a/seen', tmp_path / 'volume-b/seen')
+    a.shim.resume()
+    client.send(b'two\n')
+    client.read_until(b'two host-a a\n')
+    b = make('b')
+    shutil.copytree(a.base / 'state/rw/upper', b.base / 'state/rw/upper', dirs_exist_ok=True)
+    client = b.run(STDIN | STDOUT | STDERR, restore=folder)
+    client.send(b'three\n')
+    client.read_until(b'three host-b b\n')
+    assert cgroups(b.cgroup) and str(b.pid) in pathlib.Path(cgroups(b.cgroup)[0], 'cgroup.procs').read_text().split()
+    for name in ('memory', 'pids', 'cpu'):
+        assert f'{name}:{b.cgroup}' in pathlib.Path(f'/proc/{b.pid}/cgroup').read_text()
+    a.kill()
+    b.kill()
+
+
+def test_input_that_was_not_read_yet_is_read_afterwards(instance, folder):
+    i = instance('echo up; sleep 3; while read line; do echo "got $line"; done; echo end', '--stdin', '--stdin-once')
+    client = i.run(STDIN | STDOUT | STDERR)
+    client.read_until(b'up\n')
+    client.send(b'one\ntwo\n')
+    client.end()
+    time.sleep(0.5)
+    i.shim.checkpoint(folder)
+    assert (folder / 'stdin').read_bytes() == b'one\ntwo\n'
+    i.kill()
+    client = i.run(restore=folder)
+    client.read_until(b'got one\ngot two\nend\n')
+    assert i.shim.wait(EXITED).code == 0
+    i.shim.bye()
+
+
+def test_a_terminal(instance, folder):
+    i = instance('stty -echo; while read line; do echo "<$line $(tty)>"; done', '--tty', '--stdin', spec={'Tty': True, 'OpenStdin': True})
+    client = i.run(STDIN | STDOUT | RAW)
+    client.send(b'one\n')
+    client.read_until(b'<one /dev/pts/0>\r\n')
+    i.shim.checkpoint(folder)
+    i.kill()
+    client = i.run(STDIN | STDOUT | RAW, restore=folder)
+    i.shim.resize(33, 99)
+    client.send(b'two\n')
+    client.read_until(b'<two /dev/pts/0>\r\n')
+    i.kill()
+
+
+def test_exec_signal_freeze_and_exit_code_as_after_a_fresh_start(instance, folder):
+    i = instance('trap "exit 7" TERM; echo up; while :; do sleep 0.1; done', '--tty', spec={'Tty': True})
+    i.run(STDOUT | RAW).read_until(b'up')
+    i.shim.checkpoint(folder)
+    i.kill()
+    i.run(STDOUT | RAW, restore=folder)
+    c = i.shim.exec('e1', {'args': ['sh', '-c', 'echo $$; cat /proc/1/cmdline'], 'cwd': '/', 'env': ['PATH=/bin']})
+    assert b'trap' in c.read_all()[1]
+    assert i.shim.wait(EXEC_EXITED).code == 0
+    i.shim.freeze(1)
+    assert 'frozen 1' in pathlib.Path(f'/sys/fs/cgroup/unified{i.cgroup}/cgroup.events').read_text()
+    i.shim.freeze(0)
+    i.shim.signal(signal.SIGTERM)
+    assert i.shim.wait(EXITED).code == 7
+    i.shim.bye()
+    assert i.shim.ended() == 0 and not cgroups(i.cgroup)
+
+
+MEMORY = '''
+import hashlib, os, sys, time
+size = 32 << 20
+data = bytearray(os.urandom(1 << 20) * 32)
+shared = os.open('/dev/shm/part', os.O_RDWR | os.O_CREAT)
+os.write(shared, b'kept')
+gone = open('/tmp/gone', 'w+')
+gone.write('deleted ')
+gone.flush()
+os.unlink('/tmp/gone')
+at = os.open('/etc/words', os.O_RDONLY)
+first = os.read(at, 4)
+want = hashlib.sha256(data).hexdigest()
+print('up', flush=True)
+for line in sys.stdin:
+    gone.write(line)
+    gone.flush()
+    gone.seek(0)
+    print('same' if hashlib.sha256(data).hexdigest() == want else 'changed', first, os.read(at, 4), repr(gone.read()), open('/dev/shm/part').read(),
+          flush=True)
+'''
+
+
+def test_memory_and_files_are_as_they_were(instance, folder):
+    i = instance('true', '--stdin', spec=host_programs(MEMORY))
+    (i.base / 'state/rw/upper/etc').mkdir()
+    (i.base / 'state/rw/upper/etc/words').write_text('one two three')
+    client = i.run(STDIN | STDOUT | STDERR)
+    client.read_until(b'up\n')
+    said = json.loads(i.shim.checkpoint(folder))
+    assert said['bytes'] > 32 << 20
+    i.kill()
+    client = i.run(STDIN | STDOUT | STDERR, restore=folder)
+    client.send(b'more\n')
+    client.read_until(b"same b'one ' b'two ' 'deleted more\\n' kept\n")
+    i.kill()
+
+
+FUSE = '''
+import os, time
+fd = os.open('/dev/fuse', os.O_RDWR)
+print('up', flush=True)
+for n in range(10 ** 6):
+    print('n%d' % n, flush=True)
+    time.sleep(0.1)
+'''
+
+
+def test_what_cannot_be_written_is_named_and_it_runs_on(instance, folder):
+    spec = {**host_programs(FUSE), 'Devices': [{'Host': '/dev/fuse', 'Inside': '/dev/fuse', 'Permissions': 'rwm'}]}
+    if not os.path.exists('/dev/fuse'):
+        pytest.fail('this host has no /dev/fuse')
+    i = instance('true', spec=spec)
+    client = i.run()
+    client.read_until(b'up\n')
+    with pytest.raises(ShimError, match='/dev/fuse'):
+        i.shim.checkpoint(folder)
+    assert not (folder / 'container.json').exists()
+    there = logged(i)[-1]
+    client.read_until(b'n%d\n' % (there + 3))
+    i.kill()
+
+
+def test_an_exec_is_waited_for_then_named(instance, folder):
+    i = instance(COUNT)
+    i.run().read_until(b'n1\n')
+    i.shim.exec('short', {'args': ['sleep', '1'], 'cwd': '/', 'env': ['PATH=/bin']})
+    i.shim.wait(EXEC_STARTED)
+    i.shim.checkpoint(folder)
+    i.shim.resume()
+    i.shim.exec('longexec', {'args': ['sleep', '100'], 'cwd': '/', 'env': ['PATH=/bin']})
+    i.shim.wait(EXEC_STARTED)
+    with pytest.raises(ShimError, match=r'exec longexec \(sleep\) runs in it'):
+        i.shim.checkpoint(folder)
+    i.client.read_until(b'n%d\n' % (logged(i)[-1] + 2))
+    i.kill()
+
+
+def test_frozen_by_its_user_it_stays_so(instance, folder):
+    i = instance(COUNT)
+    i.run().read_until(b'n2\n')
+    i.shim.freeze(1)
+    i.shim.checkpoint(folder)
+    i.shim.resume()
+    there = len(logged(i))
+    time.sleep(0.4)
+    assert len(logged(i)) == there
+    i.shim.freeze(0)
+    i.client.read_until(b'n%d\n' % (there + 2))
+    i.kill()
+
+
+# ---- a network ----
+
+SERVER = '''
+import socket
+s = socket.create_server(('0.0.0.0', 7777))
+print('up', flush=True)
+c, _ = s.accept()
+n = 0
+while data := c.recv(100):
+    n += 1
+    c.sendall(b'%d:' % n + data)
+'''
+
+
+@pytest.fixture
+def bridge():
+    name, net = f'hc{os.getpid()}', f'10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}'
+    subprocess.run(['ip', 'link', 'add', name, 'type', 'bridge'], check=True)
+    subprocess.run(['ip', 'addr', 'add', f'{net}.1/24', 'dev', name], check=True)
+    subprocess.run(['ip', 'link', 'set', name, 'up'], check=True)
+    yield name, net
+    subprocess.run(['ip', 'link', 'del', name], check=True)
+
+
+def join(bridge, last):
+    name, net = bridge
+
+    def edit(plan):
+        plan['host']['net'] = {'mode': 'bridge', 'bridge': name, 'ifname': 'eth0', 'host_ifname': f'hy{os.getpid()}', 'mtu': 1500,
+                               'mac': f'02:42:0a:00:01:{last:02x}', 'address': f'{net}.{last}/24', 'gateway': f'{net}.1'}
+    return edit
+
+
+def test_an_open_connection_goes_on(instance, folder, bridge):
+    i = instance('true', spec={**host_programs(SERVER), 'NetworkMode': 'bridge'}, edit=join(bridge, 5))
+    i.run().read_until(b'up\n')
+    s = socket.create_connection((f'{bridge[1]}.5', 7777), timeout=60)
+    s.sendall(b'one')
+    assert s.recv(100) == b'1:one'
+    i.shim.checkpoint(folder)
+    s.sendall(b'two')  # nobody hears it now, and it is sent again
+    time.sleep(0.3)
+    i.kill()
+    i.run(restore=folder)
+    assert s.recv(100) == b'2:two'
+    s.sendall(b'three')
+    assert s.recv(100) == b'3:three'
+    s.close()
+    assert i.shim.wait(EXITED).code == 0
+    i.shim.bye()
+
+
+def test_a_connection_goes_on_where_it_was_when_it_is_let_go(instance, folder, bridge):
+    i = instance('true', spec={**host_programs(SERVER), 'NetworkMode': 'bridge'}, edit=join(bridge, 6))
+    i.run().read_until(b'up\n')
+    s = socket.create_connection((f'{bridge[1]}.6', 7777), timeout=60)
+    i.shim.checkpoint(folder)
+    s.sendall(b'one')
+    i.shim.resume()
+    assert s.recv(100) == b'1:one'
+    s.close()
+    i.shim.wait(EXITED)
+    i.shim.bye()
+
+
+# ---- when something is killed ----
+
+def descendants(pid):
+    found = []
+    for child in pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split():
+        found += [int(child), *descendants(int(child))]
+    return found
+
+
+def criu_below(pid):
+    def is_criu(p):
+        try:
+            return pathlib.Path(f'/proc/{p}/cmdline').read_bytes().startswith(b'criu\0')
+        except OSError:
+            return False
+
+    try:
+        return next((p for p in descendants(pid) if is_criu(p)), None)
+    except OSError:
+        return None
+
+
+def host_state():
+    mounts = {l.split(' - ')[0].split()[4] for l in open('/proc/self/mountinfo')}
+    return mounts, subprocess.run(['nft', 'list', 'tables'], capture_output=True, text=True).stdout
+
+
+def kill_criu(shim):
+    found = []
+    end = time.monotonic() + 20
+    while not found and time.monotonic() < end:
+        pid = criu_below(shim.proc.pid)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            found.append(pid)
+    assert found, 'criu was never seen'
+    return found[0]
+
+
+def test_a_killed_criu_leaves_nothing_and_it_runs_on(instance, folder):
+    i = instance('true', spec=host_programs(MEMORY.replace("print('up'", "import itertools\nprint('up'").split('for line')[0]
+                                            + 'for n in itertools.count(1):\n    print("n%d" % n, flush=True)\n    time.sleep(0.1)\n'))
+    (i.base / 'state/rw/upper/etc').mkdir()
+    (i.base / 'state/rw/upper/etc/words').write_text('one two three')
+    i.run().read_until(b'n2\n')
+    before = host_state()
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    seq = i.shim.send(CHECKPOINT, fds=[fd])
+    os.close(fd)
+    kill_criu(i.shim)
+    m = i.shim.wait(REPLY, lambda m: m.seq == seq)
+    assert m.kind >= 0 and m.text
+    assert host_state() == before
+    i.client.read_until(b'n%d\n' % (logged(i)[-1] + 3))
+    i.kill()
+
+
+def test_a_criu_killed_in_a_restore_leaves_nothing(instance, folder):
+    i = instance(COUNT)
+    i.run().read_until(b'n2\n')
+    i.shim.checkpoint(folder)
+    i.kill()
+    before = host_state()
+    i.shim = Shim(i.base, i.plan, ['--restore', str(folder)], ident=i.ident, kind='container', binary=SHIM)
+    i.shim.connect()
+    i.shim.request(START)
+    pid = kill_criu(i.shim)
+    failed = i.shim.wait(FAILED)
+    assert failed.text
+    assert not os.path.exists(f'/proc/{pid}') and not cgroups(i.cgroup)
+    assert host_state() == before
+    i.shim.bye()
+    assert i.shim.ended() == 0
+    i.run(restore=folder).read_until(b'n')  # and the checkpoint is as good as before
+    i.kill()
+
+
+def test_a_damaged_checkpoint_is_refused(instance, folder):
+    i = instance(COUNT)
+    i.run().read_until(b'n2\n')
+    i.shim.checkpoint(folder)
+    i.kill()
+
+    def refusal():
+        i.shim = Shim(i.base, i.plan, ['--restore', str(folder)], ident=i.ident, kind='container', binary=SHIM)
+        i.shim.connect()
+        i.shim.request(START)
+        text = i.shim.wait(FAILED).text
+        i.shim.bye()
+        i.shim.ended()
+        assert not cgroups(i.cgroup)
+        return text
+
+    (folder / 'pages-1.img').write_bytes(b'')
+    assert refusal()
+    (folder / 'container.json').unlink()
+    assert 'is not whole' in refusal()
+    shutil.rmtree(folder)
+    assert 'is not there' in refusal()

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "util/mem.h"
 
 #define LOG_MAX    (4 << 20)
+#define UEVENT_MAX 4096
 #define NS_PER_MS  INT64_C(1000000)
 #define MAJOR_MIN  4
 #define MINOR_MIN  2
@@ -75,6 +77,7 @@ struct session {
 	const struct criu_run *c;
 	int sock;
 	pid_t pid;
+	int pidfd;
 	int64_t end_ns;
 	bool stage_failed; /* what our side had to do at a stage */
 };
@@ -122,12 +125,16 @@ static struct err *begin(struct session *s)
 		return err_sys(errno, "fork");
 	if (s->pid == 0)
 		become_criu(s->c, program, theirs);
+	s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+	if (s->pidfd < 0)
+		return err_sys(errno, "watch criu");
 	return NULL;
 }
 
 static void finish(struct session *s, bool by_force)
 {
 	own_fd_release(&s->sock);
+	own_fd_release(&s->pidfd);
 	if (s->pid <= 0)
 		return;
 	if (by_force)
@@ -147,14 +154,18 @@ static struct err *send_text(const struct session *s, const struct str *msg)
 
 static struct err *wait_for_answer(const struct session *s)
 {
-	struct pollfd p = { .fd = s->sock, .events = POLLIN };
+	/* Those that it made have copies of the socket: its end is no end of that. */
+	struct pollfd p[] = { { .fd = s->sock, .events = POLLIN },
+			      { .fd = s->pidfd, .events = POLLIN } };
 
 	for (;;) {
 		int64_t left = (s->end_ns - clock_boot_ns()) / NS_PER_MS;
-		int n = poll(&p, 1, left < 0 ? 0 : (int)left + 1);
+		int n = poll(p, ARRAY_SIZE(p), left < 0 ? 0 : (int)left + 1);
 
-		if (n > 0)
+		if (n > 0 && p[0].revents)
 			return NULL;
+		if (n > 0)
+			return err_new(ERR_INTERNAL, "criu ended without a word");
 		if (n == 0)
 			return err_new(ERR_UNAVAILABLE, "criu was not done in %ld s",
 				       s->c->timeout_ns / 1000000000);
@@ -215,7 +226,9 @@ static struct err *check_version(const char *program)
 	const struct criu_run c = {
 		.program = program, .type = CRIU_VERSION, .opts = &none, .timeout_ns = VERSION_NS
 	};
-	struct session s = { .c = &c, .sock = -1, .end_ns = clock_boot_ns() + VERSION_NS };
+	struct session s = {
+		.c = &c, .sock = -1, .pidfd = -1, .end_ns = clock_boot_ns() + VERSION_NS
+	};
 	struct criu_answer a = { 0 };
 	char buf[CRIU_MSG_MAX];
 	OWN(err) struct err *e = begin(&s);
@@ -226,6 +239,31 @@ static struct err *check_version(const char *program)
 	if (!e && (a.major < MAJOR_MIN || (a.major == MAJOR_MIN && a.minor < MINOR_MIN)))
 		return err_new(ERR_UNSUPPORTED, "criu %u.%u is too old: %d.%d is needed", a.major,
 			       a.minor, MAJOR_MIN, MINOR_MIN);
+	return NULL;
+}
+
+/* criu says "(chr 10:229)": the name is in sysfs. */
+static char *find_device(const char *reason)
+{
+	static const struct {
+		const char *mark, *folder;
+	} kinds[] = { { "(chr ", "char" }, { "(blk ", "block" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *at = strstr(reason, kinds[i].mark), *name;
+		OWN(mem) char *text = NULL;
+		unsigned major, minor;
+
+		if (!at || sscanf(at + strlen(kinds[i].mark), "%u:%u", &major, &minor) != 2)
+			continue;
+		OWN(mem)
+		char *path = xasprintf("/sys/dev/%s/%u:%u/uevent", kinds[i].folder, major, minor);
+		OWN(err) struct err *e = fd_read_file(AT_FDCWD, path, UEVENT_MAX, &text);
+
+		name = e ? NULL : strstr(text, "DEVNAME=");
+		if (name)
+			return xasprintf("/dev/%.*s", (int)strcspn(name + 8, "\n"), name + 8);
+	}
 	return NULL;
 }
 
@@ -240,12 +278,18 @@ static struct err *why(const struct criu_run *c, const struct criu_answer *a)
 		reason = criu_log_reason(log);
 	if (!reason && a->message)
 		reason = xstrndup(a->message, a->message_len);
-	return err_new(ERR_UNSUPPORTED, "%s", reason ? reason : "criu gives no reason");
+	if (!reason)
+		return err_new(ERR_UNSUPPORTED, "criu gives no reason");
+	OWN(mem) char *device = find_device(reason);
+
+	return err_new(ERR_UNSUPPORTED, "%s%s%s", device ? device : "", device ? ": " : "", reason);
 }
 
 struct err *criu_run(const struct criu_run *c, pid_t *ret_pid)
 {
-	struct session s = { .c = c, .sock = -1, .end_ns = clock_boot_ns() + c->timeout_ns };
+	struct session s = {
+		.c = c, .sock = -1, .pidfd = -1, .end_ns = clock_boot_ns() + c->timeout_ns
+	};
 	struct criu_answer a = { 0 };
 	char buf[CRIU_MSG_MAX];
 	OWN(err) struct err *e = begin(&s);

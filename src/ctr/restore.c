@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@
 #include "ctr/report.h"
 #include "ctr/start.h"
 #include "ctr/start_int.h"
+#include "net/plan.h"
 #include "sys/cgroup.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -93,6 +95,19 @@ static struct err *set_net_sysctls(struct run *r)
 	return NULL;
 }
 
+/*
+ * While its sockets are not there yet, whoever sends to them must get no answer, which would be
+ * that there is no such connection.
+ */
+static struct err *set_links_up(const struct run *r, bool on)
+{
+	const json_t *net;
+
+	for (size_t n = 0; (net = net_plan_link(r->plan.net, n)); n++)
+		TRY(net_link_set_up(jx_str(net, "host_ifname", ""), on));
+	return NULL;
+}
+
 static struct err *phase_network(struct restore *t)
 {
 	struct run *r = &t->run;
@@ -111,10 +126,15 @@ static struct err *phase_network(struct restore *t)
 	if (t->netns < 0)
 		return err_sys(errno, "open the network namespace");
 	TRY(inside_link(r));
+	if (setns(r->host_netns, CLONE_NEWNET) < 0)
+		return err_sys(errno, "go to the host's network");
+	TRY(set_links_up(r, false));
+	if (setns(t->netns, CLONE_NEWNET) < 0)
+		return err_sys(errno, "come back to the network namespace");
 	TRY(inside_network(r));
 	TRY(set_net_sysctls(r));
 	if (setns(r->host_netns, CLONE_NEWNET) < 0)
-		return err_sys(errno, "come back to the host's network");
+		return err_sys(errno, "go to the host's network");
 	criu_opt_inherit(&t->opts, DUMP_NET_KEY, t->netns);
 	t->fds[t->n_fds++] = t->netns;
 	return NULL;
@@ -161,7 +181,12 @@ static struct err *find_source(const struct restore *t, const json_t *m, char **
 	if (!source)
 		return err_new(ERR_INVALID,
 			       "the checkpoint has a mount at %s, this instance has none", to);
-	*ret = xasprintf("%s%s", source, jx_str(m, "rest", ""));
+	OWN(mem) char *path = xasprintf("%s%s", source, jx_str(m, "rest", ""));
+
+	/* criu follows no links. */
+	*ret = realpath(path, NULL);
+	if (!*ret)
+		return err_new(ERR_NOT_FOUND, "bind source path does not exist: %s", path);
 	return NULL;
 }
 
@@ -296,6 +321,8 @@ static struct err *phase_tell(struct restore *t)
 	if (r->pidfd < 0)
 		return err_sys(errno, "watch process %d", r->init);
 	r->ns_new |= CLONE_NEWPID;
+	if (t->netns >= 0)
+		TRY(set_links_up(r, true));
 	return tell_process(r);
 }
 

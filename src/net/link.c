@@ -50,13 +50,16 @@ static void put_peer(struct nl_batch *b, const struct net_link *l, int ns_type, 
 	nl_nest_end(b, info);
 }
 
-/* Set a switch of the bridge's port that a link is. */
-static void add_port(struct nl_batch *b, const char *host_ifname, int type, uint8_t value,
-		     const char *what)
+/*
+ * Let an instance reach itself by a port that it published: with br_netfilter the bridge itself
+ * rewrites the packet, and may then have to send it out where it came from.
+ */
+static void add_hairpin(struct nl_batch *b, const char *host_ifname)
 {
 	static const struct ifinfomsg any = { 0 };
+	const uint8_t on = 1;
 
-	nl_add(b, RTM_NEWLINK, 0, &any, sizeof(any), what);
+	nl_add(b, RTM_NEWLINK, 0, &any, sizeof(any), "set hairpin");
 	nl_put_text(b, IFLA_IFNAME, host_ifname);
 
 	size_t info = nl_nest(b, IFLA_LINKINFO);
@@ -65,27 +68,40 @@ static void add_port(struct nl_batch *b, const char *host_ifname, int type, uint
 
 	size_t data = nl_nest(b, IFLA_INFO_SLAVE_DATA);
 
-	nl_put(b, type, &value, sizeof(value));
+	nl_put(b, IFLA_BRPORT_MODE, &on, sizeof(on));
 	nl_nest_end(b, data);
 	nl_nest_end(b, info);
 }
 
-/*
- * Let an instance reach itself by a port that it published: with br_netfilter the bridge itself
- * rewrites the packet, and may then have to send it out where it came from.
- */
-static void add_hairpin(struct nl_batch *b, const char *host_ifname)
+struct err *net_link_set_up(const char *host_ifname, bool on)
 {
-	add_port(b, host_ifname, IFLA_BRPORT_MODE, 1, "set hairpin");
-}
-
-struct err *net_link_hold(const char *host_ifname, bool on)
-{
+	const struct ifinfomsg change = { .ifi_flags = on ? IFF_UP : 0, .ifi_change = IFF_UP };
 	struct nl_batch b = { .len = 0 };
 
-	add_port(&b, host_ifname, IFLA_BRPORT_STATE, on ? BR_STATE_DISABLED : BR_STATE_FORWARDING,
-		 on ? "hold its packets" : "let its packets through");
+	nl_add(&b, RTM_NEWLINK, 0, &change, sizeof(change), on ? "set up" : "set down");
+	nl_put_text(&b, IFLA_IFNAME, host_ifname);
+	TRY_MSG(nl_run(&b), "link %s", host_ifname);
+	return NULL;
+}
+
+/* By the bridge's own family: among the slave's data the kernel passes over the state. */
+struct err *net_link_hold(const char *host_ifname, bool on)
+{
+	struct ifinfomsg port = { .ifi_family = AF_BRIDGE };
+	const uint8_t state = on ? BR_STATE_DISABLED : BR_STATE_FORWARDING;
+	struct nl_batch b = { .len = 0 };
+	OWN(err) struct err *e = nl_index(host_ifname, &port.ifi_index);
+
+	if (e)
+		return err_kind(e) == ERR_NOT_FOUND ? NULL : TAKE(e);
+	nl_add(&b, RTM_SETLINK, 0, &port, sizeof(port),
+	       on ? "hold its packets" : "let its packets through");
 	nl_fine(&b, ENODEV);
+
+	size_t info = nl_nest(&b, IFLA_PROTINFO | NLA_F_NESTED);
+
+	nl_put(&b, IFLA_BRPORT_STATE, &state, sizeof(state));
+	nl_nest_end(&b, info);
 	TRY_MSG(nl_run(&b), "link %s", host_ifname);
 	return NULL;
 }

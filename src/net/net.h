@@ -196,6 +196,12 @@ struct err *net_set_rates(const struct net_link *l) MUST_USE;
  */
 struct err *net_link_hold(const char *host_ifname, bool on) MUST_USE;
 
+/**
+ * net_link_set_up() - the host's end up, or down
+ * While it is down nothing reaches the inside, which can be configured all the same.
+ */
+struct err *net_link_set_up(const char *host_ifname, bool on) MUST_USE;
+
 /** net_link_delete() - remove the host's end and its ifb; absent ones are fine */
 struct err *net_link_delete(const char *host_ifname) MUST_USE;
 
