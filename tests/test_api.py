@@ -89,7 +89,7 @@ def test_ping_has_the_headers_that_clients_negotiate_by(fake):
     for method, body in (('GET', b'OK'), ('HEAD', b'')):
         r = ask(fake, method, '/_ping')
         assert (r.status, r.body) == (200, body)
-        want = {'Api-Version': '1.50', 'Docker-Experimental': 'false', 'Ostype': 'linux', 'Builder-Version': '1'}
+        want = {'Api-Version': '1.50', 'Docker-Experimental': 'true', 'Ostype': 'linux', 'Builder-Version': '1'}
         assert want.items() <= r.headers.items()
         assert r.headers['Server'].startswith('hostel/')
         assert r.headers['Content-Type'].startswith('text/plain')

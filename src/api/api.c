@@ -250,7 +250,7 @@ void call_line(struct call *c, json_t *j)
 static void add_headers(struct http_request *r)
 {
 	http_add_header(r, "Api-Version", API_VERSION);
-	http_add_header(r, "Docker-Experimental", "false");
+	http_add_header(r, "Docker-Experimental", "true");
 	http_add_header(r, "Ostype", "linux");
 	http_add_header(r, "Server", "hostel/" HOSTEL_VERSION " (linux)");
 }

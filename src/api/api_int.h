@@ -186,6 +186,11 @@ handler que_hold, que_release, que_cancel, que_move, que_drain, que_drain_set, q
 /* migrate.c */
 handler mig_trust, mig_trust_add, mig_trust_remove, mig_trust_own, mig_migrate, mig_resolve;
 
+/* checkpoints.c */
+handler chk_create, chk_list, chk_remove;
+/* a start from a checkpoint */
+struct err *chk_start(struct call *c, struct instance *i) MUST_USE;
+
 /* snapshots.c */
 handler snp_list_all, snp_list, snp_create, snp_remove, snp_restore, snp_restore_newest, snp_fork,
     snp_cancel, snp_export, snp_import, snp_backup, snp_backup_restore;

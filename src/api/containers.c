@@ -341,6 +341,8 @@ struct err *ctr_start(struct call *c)
 	if (c->body && json_object_size(c->body))
 		return err_new(ERR_INVALID, "starting container with non-empty request body was "
 					    "deprecated since API v1.22 and removed in v1.24");
+	if (call_query(c, "checkpoint") && *call_query(c, "checkpoint"))
+		return chk_start(c, i);
 	TRY(engine_start(c->api->engine, i, HOLD_AUTO, done, &already, &c->ticket));
 	if (already)
 		call_empty(c, 304);

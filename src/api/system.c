@@ -36,7 +36,7 @@ struct err *sys_version(struct call *c)
 	uname(&u);
 	details =
 	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ApiVersion", API_VERSION, "Arch",
-		      "amd64", "BuildTime", BUILD_TIME, "Experimental", "false", "GitCommit", "",
+		      "amd64", "BuildTime", BUILD_TIME, "Experimental", "true", "GitCommit", "",
 		      "KernelVersion", u.release, "MinAPIVersion", API_VERSION_MIN, "Os", "linux");
 	component = json_pack("{s:s, s:s, s:o}", "Name", "Engine", "Version", HOSTEL_VERSION,
 			      "Details", details);
@@ -154,7 +154,7 @@ static json_t *constants(void)
 	for (size_t i = 0; i < ARRAY_SIZE(on); i++)
 		json_object_set_new(j, on[i], json_true());
 	json_object_set_new(j, "Debug", json_false());
-	json_object_set_new(j, "ExperimentalBuild", json_false());
+	json_object_set_new(j, "ExperimentalBuild", json_true());
 	json_object_set_new(j, "NGoroutines", json_integer(1));
 	json_object_set_new(j, "NEventsListener", json_integer(0));
 	json_object_set_new(j, "NFd", json_integer(0));
