@@ -446,25 +446,40 @@ def test_a_criu_killed_in_a_restore_leaves_nothing(instance, folder):
     i.kill()
 
 
+def refusal(i, folder, seconds=60):
+    """Why it cannot be restored, and nothing of the try is left."""
+    i.shim = Shim(i.base, i.plan, ['--restore', str(folder)], ident=i.ident, kind='container', binary=SHIM)
+    i.shim.connect()
+    i.shim.sock.settimeout(seconds)
+    i.shim.request(START)
+    text = i.shim.wait(FAILED).text
+    i.shim.bye()
+    i.shim.ended()
+    assert not cgroups(i.cgroup)
+    return text
+
+
 def test_a_damaged_checkpoint_is_refused(instance, folder):
     i = instance(COUNT)
     i.run().read_until(b'n2\n')
     i.shim.checkpoint(folder)
     i.kill()
-
-    def refusal():
-        i.shim = Shim(i.base, i.plan, ['--restore', str(folder)], ident=i.ident, kind='container', binary=SHIM)
-        i.shim.connect()
-        i.shim.request(START)
-        text = i.shim.wait(FAILED).text
-        i.shim.bye()
-        i.shim.ended()
-        assert not cgroups(i.cgroup)
-        return text
-
-    (folder / 'pages-1.img').write_bytes(b'')
-    assert refusal()
+    (folder / 'core-1.img').write_bytes(b'')
+    assert refusal(i, folder)
     (folder / 'container.json').unlink()
-    assert 'is not whole' in refusal()
+    assert 'is not whole' in refusal(i, folder)
     shutil.rmtree(folder)
-    assert 'is not there' in refusal()
+    assert 'is not there' in refusal(i, folder)
+
+
+@pytest.mark.slow
+def test_a_restore_has_a_time_limit(instance, folder):
+    """Without the pages CRIU waits for them for ever."""
+    i = instance(COUNT)
+    i.run().read_until(b'n2\n')
+    i.shim.checkpoint(folder)
+    i.kill()
+    before = host_state()
+    (folder / 'pages-1.img').write_bytes(b'')
+    assert 'was not done in 120 s' in refusal(i, folder, 200)
+    assert host_state() == before
