@@ -32,7 +32,7 @@
 #define MS             1000000ll
 #define SETTLE_STEP_NS (1 * MS)
 #define SETTLE_NS      (30000 * MS) /* a guest on a busy host gets to read what it was sent */
-#define FROZEN_NS      (2000 * MS)  /* one that is frozen has nothing to do for it but QEMU */
+#define FROZEN_NS      (10000 * MS) /* one that is frozen has nothing to do for it but QEMU */
 #define ASK_NS         (200 * MS)   /* should an event be lost */
 #define QUIET_ROUNDS   2
 #define PIPE_BYTES     (1 << 20)
