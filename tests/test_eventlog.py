@@ -385,7 +385,7 @@ def test_who_runs_when_is_in_a_log_of_its_own_and_replays(turning):
 
 def test_turns_are_bounded_and_a_new_log_of_them_says_all_that_there_is(turning, tmp_path):
     d = turning('8k')
-    d.ok('policy', 'set', '--schedule', 'mlfq', '--quantum', '2ms')
+    d.ok('policy', 'set', '--schedule', 'rr', '--quantum', '2ms')
     old = d.root / 'turns.log.1'
     wait_for(old.exists)
     first = old.stat().st_ino

@@ -81,7 +81,7 @@ void alloc_circle_set(struct alloc *a, uint32_t label, uint64_t stamp)
 {
 	struct party *g = party(&a->labels, &a->n_labels, label);
 
-	g->stamp = stamp;
+	g->stamp = stamp ? stamp : g->stamp;
 	a->stamp = stamp > a->stamp ? stamp : a->stamp;
 	while (!stamp && a->order->by_label && g->n_waiting &&
 	       over_quota(a, entry(a, g->waiting)) >= 0) {
