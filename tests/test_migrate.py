@@ -408,3 +408,26 @@ def test_a_vm_moves_with_its_disk(two):
     a.ok('migrate', '-q', 'v1', b.door, timeout=300)
     wait_for(lambda: 'disk: kept' in b.ok('logs', 'v1'), timeout=300)
     assert instances(b)['v1']['state'] == 'running' and not instances(a)
+
+
+@pytest.mark.slow
+def test_a_machine_moves_with_the_disk_that_was_made_for_it(two):
+    a, b = two(image=False)
+    a.ok('vm', 'create', 'm1', '--memory', '256m', '--disk', 'new:64m')
+    a.ok('start', 'm1')
+    a.ok('migrate', '-q', 'm1', b.door, timeout=300)
+    wait_for(lambda: runs(b, 'm1'), timeout=300)
+    assert list((b.root / 'instances').glob('*/disk0.qcow2')) and not instances(a)
+
+
+def test_blobs_that_came_whole_are_not_sent_again(two):
+    a, b = two()
+    a.ok('create', '--name', 'c1', 'busybox')
+    again(b, HOSTEL_MIGRATE_CRASH_AT='got-blobs')
+    p = a.hostel('migrate', 'c1', b.door)
+    assert p.returncode == 1 and 'sending its image' in p.err and 'c1 stays here' in p.err
+    wait_for(lambda: not left_of(b) and not instances(b) and instances(a)['c1']['migration'] is None)
+    assert b.api('GET', '/images/json').json == []
+    p = a.hostel('migrate', 'c1', b.door)
+    assert p.returncode == 0 and 'sending its image' not in p.err, p.err
+    assert instances(b)['c1']['state'] == 'created' and not instances(a)

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/migrate_int.h"
@@ -113,20 +112,6 @@ static void on_end(void *arg, int code)
 	loop_child_free(TAKE(c->child));
 	if (c->out < 0)
 		end(c); /* else what it said last is still in the pipe */
-}
-
-static struct err *job_file(const json_t *job, int *ret_fd)
-{
-	OWN(mem) char *text = jx_text(job);
-	OWN(fd) int fd = memfd_create("job", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(errno, "memfd");
-	TRY(fd_write_all(fd, text, strlen(text)));
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(errno, "memfd");
-	*ret_fd = TAKE_FD(fd);
-	return NULL;
 }
 
 static struct err *make_pipe(int *ret_read, int *ret_write)

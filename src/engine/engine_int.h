@@ -617,7 +617,8 @@ void queue_leave(struct instance *i);
 void queue_adopt(struct instance *i);
 struct sched_job queue_job(const struct instance *i);
 
-/** queue_regroup() - sched_over() is another label: whom order rr serves in turn, of all that wait */
+/** queue_regroup() - sched_over() is another label: whom order rr serves in turn, of all that wait
+ */
 void queue_regroup(struct engine *e);
 /** queue_manage_most() - M_i as the planner says it, before any measurement */
 int64_t queue_manage_most(const struct instance *i);
@@ -917,6 +918,8 @@ void events_free(struct engine *e);
 
 /** err_kind_parse() - "NOT_FOUND" as workers write it; ERR_INTERNAL for what is none */
 enum err_kind err_kind_parse(const char *name);
+/** job_file() - a job as a worker's descriptor 0 */
+struct err *job_file(const json_t *job, int *ret_fd) MUST_USE;
 struct err *job_simple(struct engine *e, json_t *job, struct engine_done done,
 		       struct engine_job **ret) MUST_USE;
 /** job_start_with() - engine_job_start() with a further descriptor 4, consumed; -1: none */

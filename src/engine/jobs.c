@@ -272,7 +272,7 @@ static void add_registry(struct engine *e, json_t *job)
 	json_object_set_new(job, "registry_config", config);
 }
 
-static struct err *job_file(const json_t *job, int *ret_fd)
+struct err *job_file(const json_t *job, int *ret_fd)
 {
 	OWN(mem) char *text = jx_text(job);
 	OWN(fd) int fd = memfd_create("job", MFD_CLOEXEC);
