@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a long history costs: `hostel accounting` over many records in the store of a hosteld, cpu and elapsed seconds of
-both, and the longest that hosteld kept another client waiting meanwhile. As root.
+both, and the longest that hosteld kept another client waiting meanwhile; and the replay of an event log of as many. As root.
 
 accounting.py BUILD [--records 1000000]"""
-import argparse, json, os, pathlib, sqlite3, subprocess, sys, threading, time
+import argparse, json, os, pathlib, sqlite3, subprocess, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SEC = 10 ** 9
@@ -67,6 +67,23 @@ def measure(host, *args):
           flush=True)
 
 
+def event_log(build, n):
+    """Starts at once under easy, ten at a time, as hosteld would have written it; replayed under another policy."""
+    with tempfile.NamedTemporaryFile('w', prefix='hostel-bench-log.') as f:
+        f.write('hostel-events 1 0\n0 T 100000 8589934592 0 0 0\n0 P fcfs/easy\n')
+        for i in range(1, n + 1):
+            f.write(f'{SEC} A {i} 1000 0 10000 - - - - 0\n0 D {i}\n0 S {i}\n' + (f'0 E {i - 10} 0\n' if i > 10 else ''))
+        f.flush()
+        begin = time.perf_counter()
+        p = subprocess.Popen([str(build / 'hostel'), 'simulate', '--from-log', f.name, '--policy', 'sjf'],
+                             stdout=subprocess.DEVNULL)
+        _, status, use = os.wait4(p.pid, 0)
+        if status:
+            raise RuntimeError(f'hostel simulate --from-log: {status}')
+        print(f'| `hostel simulate --from-log … --policy sjf` | | {use.ru_utime + use.ru_stime:.1f} | '
+              f'{time.perf_counter() - begin:.1f} | | {use.ru_maxrss / 1024:.0f} |', flush=True)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('build', type=pathlib.Path)
@@ -90,6 +107,7 @@ def main():
         measure(host, '--by', 'day')
         measure(host, '--format', 'csv')
         measure(host, '--since', '1h')
+        event_log(a.build, a.records)
     finally:
         host.teardown()
 
