@@ -123,7 +123,6 @@ def measure(base, root, mb):
         c.ours()
         dumps = [(c.by_hand(), c.ours()) for _ in range(ROUNDS)]
         c.kill()
-        os.makedirs(f'/sys/fs/cgroup/memory{PARENT}/{c.ident}', exist_ok=True)
         restores = []
         for _ in range(ROUNDS):
             took = c.run('--restore', str(c.folder))
@@ -145,8 +144,6 @@ def main():
         for mb in (10, 256):
             measure(base / str(mb), root, mb)
     finally:
-        for path in pathlib.Path('/sys/fs/cgroup').glob(f'*{PARENT}/*'):
-            path.rmdir()
         for path in pathlib.Path('/sys/fs/cgroup').glob(f'*{PARENT}'):
             path.rmdir()
         shutil.rmtree(base, ignore_errors=True)

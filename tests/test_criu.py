@@ -459,6 +459,40 @@ def refusal(i, folder, seconds=60):
     return text
 
 
+def test_a_killed_shim_takes_criu_along(instance, folder):
+    """On the way in and on the way out; the undo (see clean()) leaves nothing."""
+    i = instance(COUNT)
+    i.run().read_until(b'n2\n')
+    i.shim.checkpoint(folder)
+    i.shim.resume()
+    before, again = host_state(), i.base / 'again'
+    again.mkdir()
+    fd = os.open(again, os.O_RDONLY | os.O_DIRECTORY)
+    i.shim.send(CHECKPOINT, fds=[fd])
+    os.close(fd)
+    eventually(lambda: criu_below(i.shim.proc.pid), 20)
+    criu = criu_below(i.shim.proc.pid)
+    i.clean()
+    eventually(lambda: not criu or not os.path.exists(f'/proc/{criu}'), 20)
+    i.shim = Shim(i.base, i.plan, ['--restore', str(folder)], ident=i.ident, kind='container', binary=SHIM)
+    i.shim.connect()
+    i.shim.request(START)
+    eventually(lambda: criu_below(i.shim.proc.pid), 20)
+    criu = criu_below(i.shim.proc.pid)
+    i.clean()
+    eventually(lambda: not criu or not os.path.exists(f'/proc/{criu}'), 20)
+    assert host_state() == before
+
+
+def test_a_missing_criu_is_said_and_it_runs_on(instance, folder):
+    i = instance(COUNT, edit=lambda plan: plan['host'].update(criu='/nowhere/criu'))
+    i.run().read_until(b'n2\n')
+    with pytest.raises(ShimError, match='/nowhere/criu is not there: checkpoints need criu 4.2'):
+        i.shim.checkpoint(folder)
+    i.client.read_until(b'n%d\n' % (logged(i)[-1] + 2))
+    i.kill()
+
+
 def test_a_damaged_checkpoint_is_refused(instance, folder):
     i = instance(COUNT)
     i.run().read_until(b'n2\n')

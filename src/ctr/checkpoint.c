@@ -12,6 +12,7 @@
 #include "net/net.h"
 #include "sys/cgroup.h"
 #include "sys/sock.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -157,6 +158,7 @@ struct err *checkpoint_begin(const struct checkpoint_config *config, struct chec
 	c->c = *config;
 	c->report = -1;
 	c->was_frozen = cgroup_is_frozen(config->cgroup);
+	c->c.dump.frozen_ns = clock_boot_ns();
 	e = cgroup_freeze(config->cgroup, true);
 	if (!e)
 		e = fork_dumper(c);

@@ -362,7 +362,6 @@ static struct err *run_criu(struct work *w)
 static struct err *dump(struct work *w)
 {
 	struct report done = { .type = REPORT_DUMPED };
-	int64_t begin = clock_boot_ns();
 
 	TRY(plan_load(w->d->state_dir, &w->plan));
 	TRY(check_plan(&w->plan));
@@ -375,7 +374,7 @@ static struct err *dump(struct work *w)
 	TRY(run_criu(w));
 	TRY(jx_save(w->d->dir_fd, DUMP_DOC, w->doc, 0600));
 	snprintf(done.text, sizeof(done.text), "{\"frozen_ns\":%ld,\"bytes\":%ld,\"warnings\":[]}",
-		 clock_boot_ns() - begin, folder_bytes(w->d->dir_fd));
+		 clock_boot_ns() - w->d->frozen_ns, folder_bytes(w->d->dir_fd));
 	return report_send(w->d->report, &done, -1, -1);
 }
 

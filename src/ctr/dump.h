@@ -39,6 +39,7 @@ struct ctr_dump {
 	pid_t pid; /* the first process; all in its cgroup are frozen */
 	bool is_tty;
 	ino_t pipes[DUMP_PIPES]; /* of its stdio, whose other ends are ours; 0: none */
+	int64_t frozen_ns;       /* when it was frozen, CLOCK_BOOTTIME */
 	int report;              /* socket to the shim, see ctr/report.h */
 };
 

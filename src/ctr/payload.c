@@ -298,7 +298,7 @@ static struct err *ctr_exec(struct payload *p, const char *exec_id, int process_
 
 	if (p->init.stage != STAGE_RUNNING || p->init.pidfd < 0)
 		return err_new(ERR_STATE, "container is not running");
-	if (p->checkpoint)
+	if (p->checkpoint || p->execs_limit)
 		return err_new(ERR_STATE, "container stands still for a checkpoint");
 	if (strlen(exec_id) > EXEC_ID_MAX || find_proc(p, exec_id))
 		return err_new(ERR_EXISTS, "exec %s exists", exec_id);

@@ -18,6 +18,7 @@
  *	  "run_dir": "/run/hostel/instances/ID",
  *	  "run": { the engine's row of it },   for recovery, when the store was lost
  *	  "host": {
+ *	    "criu": "/usr/local/sbin/criu",      container: absent: where it is usually installed
  *	    "cgroup": "/hostel/ID",              path below every controller's mount point
  *	    "rootfs": {
  *	      "lower": ["/…/layers/sha256/HEX/fs", …],   topmost layer first
