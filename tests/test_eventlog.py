@@ -326,9 +326,11 @@ def test_a_log_whose_decisions_are_others_is_found_out(history, tmp_path, damage
 BUSY = ['busybox', 'sh', '-c', 'while :; do :; done']
 
 
-def turns_of(d, letters='s'):
+def turns_of(d, letter='s'):
+    """Of a log that is being written to: its last line may be half there."""
     path = d.root / 'turns.log'
-    return len(Log(path).of(letters)) if path.exists() else 0
+    lines = path.read_text().split('\n')[:-1] if path.exists() else []
+    return sum(line.split()[1:2] == [letter] for line in lines)
 
 
 @pytest.fixture
