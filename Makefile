@@ -35,6 +35,7 @@ bench: build
 	@$(PYTHON) bench/vm.py $(BUILD)
 	@$(PYTHON) bench/throughput.py $(BUILD)
 	@$(PYTHON) bench/slices.py $(BUILD)
+	@$(PYTHON) bench/checkpoint.py $(BUILD)
 	@$(PYTHON) bench/passes.py $(BUILD)
 	@$(PYTHON) bench/accounting.py $(BUILD)
 	@$(PYTHON) bench/theory.py $(BUILD)
