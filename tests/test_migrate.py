@@ -117,9 +117,12 @@ def test_a_container_moves_with_all_that_is_its_own(two, tls):
     wait_for(lambda: 'from-first' in a.ok('logs', 'c1'))
     wait_for(lambda: a.hostel('exec', 'c1', 'cat', '/here').returncode == 0)
     id_ = instances(a)['c1']['id']
-    assert a.ok('migrate', '--check', 'c1', b.door) == f'c1 can move to {b.door}'
+    assert a.ok('migrate', '--cold', '--check', 'c1', b.door) == f'c1 can move to {b.door}'
+    for args in (['--check'], []):  # what runs is not stopped unless its user says so
+        p = a.hostel('migrate', *args, 'c1', b.door)
+        assert p.returncode == 1 and 'moving what runs is not there yet: --cold stops it' in p.out + p.err
     assert not instances(b) and runs(a)
-    p = a.hostel('migrate', 'c1', b.door)
+    p = a.hostel('migrate', '--cold', 'c1', b.door)
     assert (p.returncode, p.out) == (0, 'c1'), p.err + a.log[-2000:] + b.log[-2000:]
     wait_for(lambda: runs(b))
     assert not instances(a)
@@ -133,7 +136,7 @@ def test_a_container_moves_with_all_that_is_its_own(two, tls):
     assert [i['RepoTags'] for i in b.api('GET', '/images/json').json] == [['busybox:latest']]
     assert not left_of(a) and not left_of(b)
     # and back, where its image is already
-    b.ok('migrate', 'c1', a.door)
+    b.ok('migrate', '--cold', 'c1', a.door)
     wait_for(lambda: runs(a))
     assert not instances(b) and instances(a)['c1']['id'] == id_
 
@@ -148,21 +151,19 @@ def test_a_check_gives_all_reasons_of_both_sides_and_changes_nothing(two, busybo
     b.ok('load', '-q', '-i', busybox_tar)
     b.ok('run', '-d', '--name', 'c1', '-p', f'{port}:80', 'busybox', 'sleep', '600')
     b.ok('volume', 'create', 'both')
-    p = a.hostel('migrate', '--check', 'c1', b.door)
+    p = a.hostel('migrate', '--cold', '--check', 'c1', b.door)
     assert p.returncode == 1
     assert p.out.splitlines() == [
         f'it mounts {tmp_path} of this host at /bound', 'volume both is used by another instance too',
         'the name c1 is taken there', 'the volume name both is taken there', f'port {port}/tcp is held there by c1']
-    p = a.hostel('migrate', 'c1', b.door)
+    p = a.hostel('migrate', '--cold', 'c1', b.door)
     assert p.returncode == 1 and 'it mounts' in p.err and 'is used by another' in p.err
     assert instances(a)['c1']['migration'] is None and runs(b)
     a.ok('rm', 'c1')
-    p = a.hostel('migrate', 'other', f'unix://{b.run_dir}/nowhere')
+    p = a.hostel('migrate', '--cold', 'other', f'unix://{b.run_dir}/nowhere')
     assert p.returncode == 1 and 'does not answer' in p.err
-    p = a.hostel('migrate', 'other', 'b.example')
+    p = a.hostel('migrate', '--cold', 'other', 'b.example')
     assert p.returncode == 1 and 'expected tcp+tls://HOST:PORT' in p.err
-    r = a.api('POST', '/hostel/v1/instances/other/migrate', {'to': b.door, 'live': True})
-    assert r.status == 501
     p = a.hostel('migrate', 'resolve', 'other', '--here')
     assert p.returncode == 1 and 'other is not in doubt' in p.err
 
@@ -173,7 +174,7 @@ def test_what_never_fits_there_is_refused_before_it_is_stopped(new_hosteld, busy
     b.start()
     a.ok('load', '-q', '-i', busybox_tar)
     a.ok('run', '-d', '--name', 'c1', '-m', '500m', 'busybox', 'sleep', '600')
-    p = a.hostel('migrate', 'c1', f'unix://{b.run_dir}/m.sock')
+    p = a.hostel('migrate', '--cold', 'c1', f'unix://{b.run_dir}/m.sock')
     assert p.returncode == 1 and 'c1 stays here: memory: needs 500 MiB' in p.err, p.err
     assert runs(a) and instances(a)['c1']['migration'] is None and not instances(b)
     wait_for(lambda: not left_of(b))
@@ -187,7 +188,7 @@ def test_without_trust_it_is_not_even_stopped(two, side):
     started = instances(a)['c1']['started_ns']
     words = 'is not trusted here' if side == 'a' else "does not trust this host's certificate"
     for args in (['--check'], []):
-        p = a.hostel('migrate', *args, 'c1', b.door)
+        p = a.hostel('migrate', '--cold', *args, 'c1', b.door)
         assert p.returncode == 1 and words in p.err, p.err
     i = instances(a)['c1']
     assert (i['state'], i['started_ns'], i['migration']) == ('running', started, None)
@@ -199,7 +200,7 @@ def test_ctrl_c_in_the_middle_leaves_it_here_running(two):
     a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sh', '-c',
          'test -e /big || dd if=/dev/urandom of=/big bs=1M count=64 2>/dev/null; sleep 600')
     wait_for(lambda: '67108864' in a.hostel('exec', 'c1', 'stat', '-c', '%s', '/big').out)
-    p = a.popen('migrate', '--bandwidth', '1m', 'c1', b.door)
+    p = a.popen('migrate', '--cold', '--bandwidth', '1m', 'c1', b.door)
     wait_for(lambda: instances(b).get('c1') and instances(a)['c1']['state'] == 'exited')
     assert 'migrating' in a.ok('ps') and 'migrating' in b.ok('ps')
     for d, words in ((a, 'is being moved to'), (b, 'is being moved here')):
@@ -216,7 +217,7 @@ def test_one_that_is_removed_by_force_on_its_way_is_gone_on_both_sides(two):
     a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sh', '-c',
          'test -e /big || dd if=/dev/urandom of=/big bs=1M count=4 2>/dev/null; sleep 600')
     wait_for(lambda: '4194304' in a.hostel('exec', 'c1', 'stat', '-c', '%s', '/big').out)
-    p = a.popen('migrate', '--bandwidth', '1m', 'c1', b.door)
+    p = a.popen('migrate', '--cold', '--bandwidth', '1m', 'c1', b.door)
     wait_for(lambda: instances(b).get('c1') and instances(a)['c1']['state'] == 'exited')
     a.ok('rm', '-f', 'c1')
     _, err = p.communicate(timeout=90)
@@ -312,7 +313,7 @@ def test_whoever_dies_at_whatever_step_one_host_runs_it_in_the_end(two, who, wha
     again(a if who == 'a' else b, **{what: where})
     watch = Watch(a, b)
     watch.start()
-    p = a.hostel('migrate', '-q', 'c1', b.door)
+    p = a.hostel('migrate', '--cold', '-q', 'c1', b.door)
     for d in (a, b):
         if what == DAEMON and d is (a if who == 'a' else b):
             assert d.process.wait(60) == 137
@@ -324,7 +325,7 @@ def test_whoever_dies_at_whatever_step_one_host_runs_it_in_the_end(two, who, wha
         assert p.returncode == 1 and 'c1 stays here' in p.err, p.err
     # and it moves another time, from wherever it is
     there = b if at is a else a
-    at.ok('migrate', 'c1', there.door)
+    at.ok('migrate', '--cold', 'c1', there.door)
     wait_for(lambda: runs(there))
 
 
@@ -336,7 +337,7 @@ def doubt(two):
     a, b = two()
     a.ok('run', '-d', '--name', 'c1', '--stop-signal', 'KILL', 'busybox', 'sleep', '600')
     again(a, HOSTEL_CRASH_AT='handover-given')
-    a.hostel('migrate', '-q', 'c1', b.door)
+    a.hostel('migrate', '--cold', '-q', 'c1', b.door)
     a.process.wait(60)
     door = b.run_dir / 'migrate.sock'
     os.rename(door, f'{door}.away')
@@ -405,7 +406,7 @@ def test_a_vm_moves_with_its_disk(two):
          'trap "sync; exit 0" TERM; echo "disk: $(cat /kept 2>/dev/null || echo new)"; echo kept > /kept; sync; echo written; '
          'while :; do sleep 1; done')
     wait_for(lambda: 'written' in a.ok('logs', 'v1'), timeout=300)
-    a.ok('migrate', '-q', 'v1', b.door, timeout=300)
+    a.ok('migrate', '--cold', '-q', 'v1', b.door, timeout=300)
     wait_for(lambda: 'disk: kept' in b.ok('logs', 'v1'), timeout=300)
     assert instances(b)['v1']['state'] == 'running' and not instances(a)
 
@@ -415,7 +416,7 @@ def test_a_machine_moves_with_the_disk_that_was_made_for_it(two):
     a, b = two(image=False)
     a.ok('vm', 'create', 'm1', '--memory', '256m', '--disk', 'new:64m')
     a.ok('start', 'm1')
-    a.ok('migrate', '-q', 'm1', b.door, timeout=300)
+    a.ok('migrate', '--cold', '-q', 'm1', b.door, timeout=300)
     wait_for(lambda: runs(b, 'm1'), timeout=300)
     assert list((b.root / 'instances').glob('*/disk0.qcow2')) and not instances(a)
 
@@ -424,10 +425,10 @@ def test_blobs_that_came_whole_are_not_sent_again(two):
     a, b = two()
     a.ok('create', '--name', 'c1', 'busybox')
     again(b, HOSTEL_MIGRATE_CRASH_AT='got-blobs')
-    p = a.hostel('migrate', 'c1', b.door)
+    p = a.hostel('migrate', '--cold', 'c1', b.door)
     assert p.returncode == 1 and 'sending its image' in p.err and 'c1 stays here' in p.err
     wait_for(lambda: not left_of(b) and not instances(b) and instances(a)['c1']['migration'] is None)
     assert b.api('GET', '/images/json').json == []
-    p = a.hostel('migrate', 'c1', b.door)
+    p = a.hostel('migrate', '--cold', 'c1', b.door)
     assert p.returncode == 0 and 'sending its image' not in p.err, p.err
     assert instances(b)['c1']['state'] == 'created' and not instances(a)

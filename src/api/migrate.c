@@ -84,6 +84,7 @@ struct err *mig_migrate(struct call *c)
 	struct engine_migrate_wish w = {
 		.to = jx_str(c->body, "to", ""),
 		.is_check = jx_bool(c->body, "check", false),
+		.is_cold = jx_bool(c->body, "cold", false),
 		.progress = on_progress,
 		.progress_arg = c,
 	};
@@ -93,8 +94,6 @@ struct err *mig_migrate(struct call *c)
 	c->state_free = free;
 	TRY(call_instance(c, &i));
 	TRY(read_bandwidth(c, &w.bandwidth_bytes));
-	if (jx_bool(c->body, "live", false))
-		return err_new(ERR_UNSUPPORTED, "live migration is not there yet: use --cold");
 	if (w.is_check)
 		w.progress = NULL;
 	TRY(engine_migrate(c->api->engine, i, &w, (struct engine_done) { on_moved, c },

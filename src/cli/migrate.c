@@ -10,7 +10,7 @@
 
 static const struct opt migrate_rows[] = {
 	{ "check", 0, OPT_FLAG, NULL, "Say why it would fail, and change nothing", "check" },
-	{ "cold", 0, OPT_FLAG, NULL, "Stop it, move it, start it there" },
+	{ "cold", 0, OPT_FLAG, NULL, "If it runs: stop it, move it, start it there", "cold" },
 	{ "bandwidth", 0, OPT_BYTES, "BYTES", "At most so much in a second (10m)",
 	  "bandwidth_bytes" },
 	{ "quiet", 'q', OPT_FLAG, NULL, "Say nothing" },

@@ -57,7 +57,7 @@ static void migrate_path(struct buf *path, const char *ref, const char *what)
 
 static char *wish(const char *to, int is_check)
 {
-	json_t *doc = json_pack("{s:s, s:b}", "to", to, "check", is_check);
+	json_t *doc = json_pack("{s:s, s:b, s:b}", "to", to, "check", is_check, "cold", 1);
 	char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 
 	json_decref(doc);

@@ -618,6 +618,7 @@ struct err *engine_trust_own(struct engine *e, struct engine_done done) MUST_USE
 struct engine_migrate_wish {
 	const char *to;          /* model/peer.h */
 	bool is_check;           /* say why it would fail, and change nothing */
+	bool is_cold;            /* it may be stopped for it */
 	int64_t bandwidth_bytes; /* per second; 0: as fast as it goes */
 	/* progress messages: {"progress":{id,status,current,total}}, {"status":text}; may be NULL
 	 */
@@ -626,7 +627,8 @@ struct engine_migrate_wish {
 };
 
 /**
- * engine_migrate() - move an instance to another host, stopped on the way if it runs
+ * engine_migrate() - move an instance to another host
+ * One that runs is stopped on the way and started there, if that was allowed, else refused.
  * done when it is there and nothing is left here; with is_check, result {"reasons":[…]}.
  * @ret_number: for engine_migrate_cancel()
  * Return: NULL; ERR_INVALID, ERR_STATE. Later: ERR_STATE when it cannot move, ERR_UNAVAILABLE when

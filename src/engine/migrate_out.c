@@ -504,6 +504,10 @@ struct err *engine_migrate(struct engine *e, struct instance *i,
 	struct err *err;
 
 	TRY(peer_parse(w->to, &to));
+	if (!w->is_cold && (instance_is_alive(i) || instance_is_waiting(i)))
+		strv_add(&reasons,
+			 "it runs, and moving what runs is not there yet: --cold stops it "
+			 "for the move and starts it there");
 	migrate_reasons_here(i, &reasons);
 	if (reasons.n && !w->is_check)
 		return all_reasons(&reasons);

@@ -10,11 +10,14 @@ static void read_json(const uint8_t *data, size_t size)
 	OWN(json) json_t *j = NULL;
 	OWN(json) json_t *again = NULL;
 	OWN(mem) char *text = NULL;
+	OWN(err) struct err *no_json = jx_parse((const char *)data, size, &j);
+	OWN(err) struct err *refused = NULL;
 
-	if (jx_parse((const char *)data, size, &j) || !json_is_object(j))
+	if (no_json || !json_is_object(j))
 		return;
 	text = snap_header_text(j);
-	if (snap_header_parse(text, strlen(text), &again))
+	refused = snap_header_parse(text, strlen(text), &again);
+	if (refused)
 		return;
 	if (!json_equal(j, again) || !jx_str(again, "name", NULL) || !jx_str(again, "kind", NULL))
 		abort();
