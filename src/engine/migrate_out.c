@@ -132,7 +132,11 @@ static void on_still(void *arg)
 	struct migration *m = arg;
 	struct instance *i = migration_instance(m);
 
-	if (!i || i->handover->state != HANDOVER_SENDING)
+	if (!i) {
+		give_up(m, NULL); /* removed: nothing is left that could end it */
+		return;
+	}
+	if (i->handover->state != HANDOVER_SENDING)
 		return;
 	if (!is_still(i)) {
 		loop_timer_start(m->timer, STILL_NS);
@@ -158,8 +162,10 @@ static void stop_it(struct migration *m)
 	bool already = false;
 	struct err *err = NULL;
 
-	if (!i)
+	if (!i) {
+		give_up(m, NULL);
 		return;
+	}
 	if (m->is_stopping)
 		return;
 	m->is_stopping = true;
