@@ -30,6 +30,9 @@ static struct err *ask(struct cli *docker, char *path, json_t **ret)
 	OWN(mem) char *whole = path, *answer = NULL;
 	int rc = hostel_call(docker->h, "GET", whole, NULL, &answer);
 
+	if (rc == HOSTEL_NO_DAEMON)
+		return err_new(ERR_UNAVAILABLE, "none answers on %s (is it running?)",
+			       hostel_socket(docker->h));
 	if (rc)
 		return cli_err(docker, rc);
 	TRY_MSG(jx_parse(answer, strlen(answer), ret), "answer of dockerd");
