@@ -11,6 +11,9 @@ import contextlib, glob, http.client, json, os, pathlib, re, shutil, signal, soc
 
 import pytest
 
+# A shell that starts us in the background has SIGINT ignored, and what we start would inherit that: Ctrl-C is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get('HOSTEL_BUILD', ROOT / 'build')).resolve()
 CACHE = pathlib.Path(os.environ.get('HOSTEL_CACHE', BUILD / 'cache'))
