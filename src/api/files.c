@@ -13,18 +13,6 @@
 
 static const char tar_type[] = "application/x-tar";
 
-/* Both ends of a pipe. */
-static struct err *make_pipe(int *ret_read, int *ret_write)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	*ret_read = fds[0];
-	*ret_write = fds[1];
-	return NULL;
-}
-
 /*
  * A job that writes a tar while the reply is read from its pipe.  It is not cancelled when its
  * client goes: it hears of that by its pipe, and ends in order.
@@ -77,7 +65,7 @@ static struct err *send_tree(struct call *c, struct instance *i, const char *op,
 
 	s->c = c;
 	s->fd = -1;
-	e = make_pipe(&s->fd, &io.data_fd);
+	e = fd_pipe(&s->fd, &io.data_fd);
 	if (!e)
 		e = engine_files(c->api->engine, i, op, path, &io, done, NULL);
 	if (e) {
@@ -169,7 +157,7 @@ struct err *ctr_archive_put(struct call *c)
 
 	TRY(require_path(c));
 	TRY(call_instance(c, &i));
-	TRY(make_pipe(&theirs, &ours));
+	TRY(fd_pipe(&theirs, &ours));
 	io.data_fd = TAKE_FD(theirs);
 	TRY(engine_files(c->api->engine, i, "put", call_query(c, "path"), &io, call_done(c, 200),
 			 NULL));

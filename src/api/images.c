@@ -595,14 +595,15 @@ static void finish_import(struct call *c, const json_t *result)
 static struct err *run_job_on_body(struct call *c, json_t *job)
 {
 	OWN(fd) int ours = -1;
-	int fds[2];
+	struct err *e;
+	int theirs;
 
-	if (pipe2(fds, O_CLOEXEC) < 0) {
+	e = fd_pipe(&theirs, &ours);
+	if (e) {
 		json_decref(job);
-		return err_sys(errno, "pipe");
+		return e;
 	}
-	ours = fds[1];
-	TRY(run_job(c, job, fds[0]));
+	TRY(run_job(c, job, theirs));
 	http_body_to(c->r, TAKE_FD(ours));
 	return NULL;
 }
@@ -699,14 +700,10 @@ static struct err *save(struct call *c, const struct strv *names)
 	OWN(json) json_t *images = json_array();
 	OWN(fd) int ours = -1;
 	struct engine_job_io io = { 0 };
-	int fds[2];
 
 	for (size_t i = 0; i < names->n; i++)
 		TRY(add_saved(c, names->v[i], images));
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	ours = fds[0];
-	io.data_fd = fds[1];
+	TRY(fd_pipe(&ours, &io.data_fd));
 	TRY(engine_job_start(c->api->engine,
 			     json_pack("{s:s, s:O}", "job", "save", "images", images), &io,
 			     call_sent(c), &c->job));

@@ -184,17 +184,6 @@ struct err *snp_cancel(struct call *c)
 
 static const char file_type[] = "application/vnd.hostel.snapshot";
 
-static struct err *make_pipe(int *ret_read, int *ret_write)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	*ret_read = fds[0];
-	*ret_write = fds[1];
-	return NULL;
-}
-
 struct err *snp_export(struct call *c)
 {
 	struct instance *i;
@@ -202,7 +191,7 @@ struct err *snp_export(struct call *c)
 	int to;
 
 	TRY(call_instance(c, &i));
-	TRY(make_pipe(&body, &to));
+	TRY(fd_pipe(&body, &to));
 	TRY(engine_snapshot_export(c->api->engine, i, call_param(c, "snapshot"), to, call_sent(c),
 				   &c->job));
 	call_send_job(c, file_type, TAKE_FD(body));
@@ -273,7 +262,7 @@ struct err *snp_backup(struct call *c)
 	c->state = b;
 	c->state_free = backup_free;
 	TRY(call_instance(c, &i));
-	TRY(make_pipe(&b->fd, &to));
+	TRY(fd_pipe(&b->fd, &to));
 	TRY(engine_backup_create(c->api->engine, i, to,
 				 &(struct engine_watch) { on_backup_message, b },
 				 (struct engine_done) { on_backup_done, b }, &b->op));
@@ -313,7 +302,7 @@ static struct err *import(struct call *c, bool is_backup)
 	OWN(fd) int body = -1;
 	int from;
 
-	TRY(make_pipe(&from, &body));
+	TRY(fd_pipe(&from, &body));
 	TRY(engine_snapshot_import(c->api->engine, from, as && *as ? as : NULL, is_backup, NULL,
 				   (struct engine_done) { on_imported, w }, &w->op));
 	http_body_to(c->r, TAKE_FD(body));

@@ -492,24 +492,13 @@ static void on_log_open(void *arg, int events)
 	http_reply_fd(p->call->r, p->type, TAKE_FD(p->body));
 }
 
-static struct err *make_pipe(int *ret_read, int *ret_write)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	*ret_read = fds[0];
-	*ret_write = fds[1];
-	return NULL;
-}
-
 static struct err *start_reader(struct call *c, const struct strv *argv, struct reader *p)
 {
 	OWN(fd) int theirs = -1;
 	OWN(fd) int ready = -1;
 
-	TRY(make_pipe(&p->body, &theirs));
-	TRY(make_pipe(&p->ready, &ready));
+	TRY(fd_pipe(&p->body, &theirs));
+	TRY(fd_pipe(&p->ready, &ready));
 	TRY(spawn_reader(c, argv, theirs, ready, p));
 	return loop_watch_new(c->api->loop, p->ready, LOOP_READ, on_log_open, p, &p->on_ready);
 }

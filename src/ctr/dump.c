@@ -255,17 +255,16 @@ static int open_stdio(const struct ctr_dump *d, int n)
 /* What was written to its stdin, and not read by it yet; it stays there too. */
 static struct err *save_stdin(const struct work *w, int fd)
 {
-	int pair[2], len = 0;
+	OWN(fd) int from = -1;
+	OWN(fd) int to = -1;
+	OWN(mem) char *buf = NULL;
+	int len = 0;
 	ssize_t n;
 
 	if (ioctl(fd, FIONREAD, &len) < 0 || len <= 0)
 		return NULL;
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	OWN(fd) int from = pair[0];
-	OWN(fd) int to = pair[1];
-	OWN(mem) char *buf = xcalloc(PENDING_MAX, 1);
-
+	TRY(fd_pipe(&from, &to));
+	buf = xcalloc(PENDING_MAX, 1);
 	fcntl(to, F_SETPIPE_SZ, PENDING_MAX);
 	n = tee(fd, to, PENDING_MAX, SPLICE_F_NONBLOCK);
 	if (n > 0)

@@ -114,17 +114,6 @@ static void on_end(void *arg, int code)
 		end(c); /* else what it said last is still in the pipe */
 }
 
-static struct err *make_pipe(int *ret_read, int *ret_write)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	*ret_read = fds[0];
-	*ret_write = fds[1];
-	return NULL;
-}
-
 static struct err *spawn(struct carrier *c, const json_t *job, int connection)
 {
 	OWN(fd) int file = -1;
@@ -135,8 +124,8 @@ static struct err *spawn(struct carrier *c, const json_t *job, int connection)
 	int pidfd;
 
 	TRY(job_file(job, &file));
-	TRY(make_pipe(&c->out, &out));
-	TRY(make_pipe(&orders, &c->orders));
+	TRY(fd_pipe(&c->out, &out));
+	TRY(fd_pipe(&orders, &c->orders));
 	fcntl(c->orders, F_SETPIPE_SZ, ORDERS_BYTES);
 	TRY_MSG(spawn_program(&(struct spawn) { .path = path,
 						.argv = argv,

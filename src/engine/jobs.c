@@ -293,13 +293,10 @@ static struct err *spawn_worker(struct engine_job *j, int data_fd, int agent_fd)
 	OWN(fd) int out = -1;
 	OWN(mem) char *path = xasprintf("%s/hostel-image", j->e->c.libexec);
 	char *argv[] = { path, NULL };
-	int pipes[2], pidfd;
+	int pidfd;
 
 	TRY(job_file(j->job, &job));
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	out = pipes[0];
-	in = pipes[1];
+	TRY(fd_pipe(&out, &in));
 	TRY_MSG(spawn_program(
 		    &(struct spawn) { .path = path,
 				      .argv = argv,

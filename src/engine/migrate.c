@@ -78,16 +78,12 @@ void handover_open(struct instance *i, enum handover_state state, const char *to
 static const struct {
 	enum handover_say say;
 	const char *word;
-	enum handover_event event; /* of the other side that hears it */
-	bool is_source;            /* who says it */
+	bool is_source; /* who says it */
 } words[] = {
-	{ SAY_OFFER, "offer", HANDOVER_OFFER, true },
-	{ SAY_COMMIT, "commit", HANDOVER_COMMIT, true },
-	{ SAY_ABORT, "abort", HANDOVER_ABORT, true },
-	{ SAY_RECLAIM, "reclaim", HANDOVER_RECLAIM, true },
-	{ SAY_PREPARED, "prepared", HANDOVER_HEARD_PREPARED, false },
-	{ SAY_TAKEN, "taken", HANDOVER_HEARD_TAKEN, false },
-	{ SAY_DROPPED, "dropped", HANDOVER_HEARD_DROPPED, false },
+	{ SAY_OFFER, "offer", true },        { SAY_COMMIT, "commit", true },
+	{ SAY_ABORT, "abort", true },        { SAY_RECLAIM, "reclaim", true },
+	{ SAY_PREPARED, "prepared", false }, { SAY_TAKEN, "taken", false },
+	{ SAY_DROPPED, "dropped", false },
 };
 
 json_t *handover_word(enum handover_say say, const char *id, const char *token)
@@ -103,7 +99,7 @@ enum handover_event handover_hear(const char *word, bool is_source)
 {
 	for (size_t n = 0; n < ARRAY_SIZE(words); n++)
 		if (streq(words[n].word, word) && words[n].is_source != is_source)
-			return words[n].event;
+			return handover_heard(words[n].say);
 	return HANDOVER_EVENTS;
 }
 

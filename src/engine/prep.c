@@ -10,15 +10,14 @@
 #include <unistd.h>
 
 #include "engine/engine_int.h"
+#include "util/hash.h"
 #include "util/log.h"
 #include "util/mem.h"
 
-/* FNV-1a, 64 bit: a name for a cache file, not a proof. */
-static uint64_t hash_text(uint64_t h, const char *text)
+/* For the name of a cache file. */
+static uint64_t hash_add(uint64_t h, const char *text)
 {
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
-	return (h ^ 0xff) * 0x100000001b3ULL;
+	return hash_byte(hash_text(h, text), 0xff);
 }
 
 char *prep_seccomp_path(const struct instance *i)
@@ -26,15 +25,15 @@ char *prep_seccomp_path(const struct instance *i)
 	const struct guest_planner *guest = planner_of(i->e, i->spec)->guest;
 	const char *profile = i->spec->kind == SPEC_MACHINE ? NULL : guest->seccomp(i->spec);
 	OWN(strv) struct strv caps = { 0 };
-	uint64_t h = 0xcbf29ce484222325ULL, h2;
+	uint64_t h = HASH_START, h2;
 
 	if (!profile)
 		return NULL;
 	err_free(guest->caps(i->spec, &caps)); /* a bad name fails the plan, with words */
-	h = hash_text(h, profile);
+	h = hash_add(h, profile);
 	for (size_t n = 0; n < caps.n; n++)
-		h = hash_text(h, caps.v[n]);
-	h2 = hash_text(h, quota_project(i) ? "x86_64 1 project" : "x86_64 1");
+		h = hash_add(h, caps.v[n]);
+	h2 = hash_add(h, quota_project(i) ? "x86_64 1 project" : "x86_64 1");
 	return engine_path(i->e, "seccomp/%016llx%016llx.bpf", (unsigned long long)h,
 			   (unsigned long long)h2);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/engine_int.h"
 #include "util/clock.h"
+#include "util/hash.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -64,18 +65,15 @@ static int64_t capped(const struct instance *i, enum resource r, int64_t demand,
 	return !is_said && total.v[r] > 0 && demand > total.v[r] ? total.v[r] : demand;
 }
 
-/* FNV-1a of its value; below 2^60, as readers of the event log bound numbers, and never 0. */
+/* Its value's number; below 2^60, as readers of the event log bound numbers, and never 0. */
 static int64_t group_of(const struct instance *i)
 {
 	const char *label = sched_over(i->e->sched), *value;
-	uint64_t h = 0xcbf29ce484222325ULL;
 
 	if (!label)
 		return 0;
 	value = strmap_get(&i->spec->labels, label);
-	for (; value && *value; value++)
-		h = (h ^ (uint8_t)*value) * 0x100000001b3ULL;
-	return (int64_t)(h >> 4 | 1);
+	return (int64_t)(hash_text(HASH_START, value ? value : "") >> 4 | 1);
 }
 
 struct sched_job queue_job(const struct instance *i)

@@ -3,6 +3,8 @@
 
 #include "util/fd.h"
 #include "util/mem.h"
+#include "util/source.h"
+#include "util/str.h"
 
 #define FILE_MAX (16u << 20)
 
@@ -24,6 +26,23 @@ struct err *jx_load(int dirfd, const char *path, json_t **ret)
 
 	TRY(fd_read_file(dirfd, path, FILE_MAX, &buf));
 	TRY_MSG(jx_parse(buf, strlen(buf), ret), "%s", path);
+	return NULL;
+}
+
+struct err *jx_read(int fd, size_t max, const char *name, json_t **ret)
+{
+	OWN(str) struct str text = { 0 };
+	struct source in = source_fd(&fd);
+	char buf[16384];
+	size_t n = 1;
+
+	while (n) {
+		TRY(in.read(in.arg, buf, sizeof(buf), &n));
+		str_add(&text, buf, n);
+		if (text.len > max)
+			return err_new(ERR_INVALID, "the %s is too long", name);
+	}
+	TRY_MSG(jx_parse(text.buf, text.len, ret), "%s", name);
 	return NULL;
 }
 

@@ -37,6 +37,13 @@ struct err *jx_parse(const char *text, size_t len, json_t **ret) MUST_USE;
  */
 struct err *jx_load(int dirfd, const char *path, json_t **ret) MUST_USE;
 
+/**
+ * jx_read() - parse all that a blocking descriptor gives
+ * @max:  bytes; more are ERR_INVALID "the NAME is too long"
+ * @name: what it is, "job": in every error
+ */
+struct err *jx_read(int fd, size_t max, const char *name, json_t **ret) MUST_USE;
+
 /** jx_save() - write a document by fd_write_file(), indented by one tab-free space */
 struct err *jx_save(int dirfd, const char *path, const json_t *j, unsigned mode) MUST_USE;
 

@@ -252,23 +252,6 @@ static struct err *talk(struct carrier *c)
 
 /* ---- beginning ---- */
 
-static struct err *read_job(int fd, json_t **ret)
-{
-	OWN(str) struct str text = { 0 };
-	struct source in = source_fd(&fd);
-	char buf[16384];
-	size_t n = 1;
-
-	while (n) {
-		TRY(in.read(in.arg, buf, sizeof(buf), &n));
-		str_add(&text, buf, n);
-		if (text.len > JOB_MAX)
-			return err_new(ERR_INVALID, "the job is too long");
-	}
-	TRY_MSG(jx_parse(text.buf, text.len, ret), "job");
-	return NULL;
-}
-
 static struct err *open_link(struct carrier *c, bool *ret_tls)
 {
 	OWN(peer) struct peer to = { 0 };
@@ -332,7 +315,7 @@ static struct err *run(struct carrier *c)
 	OWN(identity) struct identity id = { 0 };
 	bool wants_tls = false;
 
-	TRY(read_job(c->fds->job, &c->job));
+	TRY(jx_read(c->fds->job, JOB_MAX, "job", &c->job));
 	c->is_sender = streq(jx_str(c->job, "job", ""), "send");
 	c->crash_at = jx_str(c->job, "crash_at", NULL);
 	c->link.rate = jx_int(c->job, "bandwidth", 0);

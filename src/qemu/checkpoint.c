@@ -315,18 +315,16 @@ _Noreturn static void write_all(struct vm_checkpoint *c, int from, int report)
 
 static struct err *fork_writer(struct vm_checkpoint *c, int from, int to)
 {
-	int report[2];
+	int report;
 
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	c->report = report[0];
+	TRY(fd_pipe(&c->report, &report));
 	c->writer = fork();
 	if (!c->writer) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		close(to); /* or its end would never come */
-		write_all(c, from, report[1]);
+		write_all(c, from, report);
 	}
-	close(report[1]);
+	close(report);
 	if (c->writer < 0) {
 		c->writer = 0;
 		return err_sys(errno, "fork");
@@ -341,14 +339,10 @@ static struct err *fork_writer(struct vm_checkpoint *c, int from, int to)
 static struct err *begin_write(struct vm_checkpoint *c)
 {
 	struct payload *p = c->payload;
-	int pair[2];
 	OWN(fd) int from = -1;
 	OWN(fd) int to = -1;
 
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(errno, "pipe");
-	from = pair[0];
-	to = pair[1];
+	TRY(fd_pipe(&from, &to));
 	(void)fcntl(to, F_SETPIPE_SZ, PIPE_BYTES);
 	TRY(fork_writer(c, from, to));
 	TRY(qmp_pass_fd(p->qmp, "state", to, on_command, p));

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "util/hash.h"
 #include "util/mem.h"
 
 #define MINUTE (60 * 1000000000LL)
@@ -155,19 +156,15 @@ struct estimate estimator_guess(const struct estimator *e, enum estimate_mode mo
 	return given;
 }
 
-/* FNV-1a, the terminating 0 included. */
+/* The terminating 0 included. */
 static uint64_t hash_add(uint64_t h, const char *s)
 {
-	for (;; s++) {
-		h = (h ^ (uint8_t)*s) * 0x100000001b3u;
-		if (!*s)
-			return h;
-	}
+	return hash_byte(hash_text(h, s), 0);
 }
 
 uint64_t estimate_command(const char *image, const char *const *args)
 {
-	uint64_t h = hash_add(0xcbf29ce484222325u, image);
+	uint64_t h = hash_add(HASH_START, image);
 
 	for (; args && *args; args++)
 		h = hash_add(h, *args);

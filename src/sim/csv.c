@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/csv_int.h"
+#include "util/hash.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -155,11 +156,9 @@ static inline void own_users_release(struct users *u)
 
 static size_t slot_of(const struct users *u, const char *name)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
+	uint64_t h = hash_text(HASH_START, name);
 	size_t i;
 
-	for (const char *p = name; *p; p++)
-		h = (h ^ (unsigned char)*p) * 0x100000001b3ULL;
 	for (i = h & (u->size - 1); u->names[i] && strcmp(u->names[i], name);)
 		i = (i + 1) & (u->size - 1);
 	return i;

@@ -55,7 +55,9 @@ void run_pass(struct runner *s, int64_t now_ns);
 
 /* ---- world.c: what happened to the host ---- */
 
+/** world_new() - before anything has happened; none of its jobs waits */
 struct world *world_new(struct runner *s);
+/** world_free() - NULL is fine */
 void world_free(struct world *w);
 
 /** world_arrived() - @job waits as @handle */
@@ -70,6 +72,7 @@ int64_t world_next_ns(const struct world *w);
 /** world_turn() - what happens until @now_ns */
 void world_turn(struct world *w, int64_t now_ns);
 
+/** world_is_drained() - is nobody admitted now? */
 bool world_is_drained(const struct world *w);
 
 /** world_lift() - no quotas, drain or use by others any more; false: there was none */

@@ -98,6 +98,17 @@ void fd_set_nonblock(int fd, int on)
 	fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
+struct err *fd_pipe(int *ret_read, int *ret_write)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(errno, "pipe");
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	return NULL;
+}
+
 struct err *fd_mkdirs(const char *path)
 {
 	OWN(mem) char *p = xstrdup(path);

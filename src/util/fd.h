@@ -35,6 +35,9 @@ struct err *fd_write_all(int fd, const void *data, size_t len) MUST_USE;
 struct err *fd_write_file(int dirfd, const char *path, const void *data, size_t len,
 			  unsigned mode) MUST_USE;
 
+/** fd_pipe() - both ends of a new pipe, close-on-exec; on failure neither is written */
+struct err *fd_pipe(int *ret_read, int *ret_write) MUST_USE;
+
 /** fd_set_nonblock() - switch O_NONBLOCK on or off; a bad descriptor is a bug */
 void fd_set_nonblock(int fd, int on);
 

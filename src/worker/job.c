@@ -116,23 +116,6 @@ struct err *job_spool(struct job *j, struct source in, const char *name, char **
 	return NULL;
 }
 
-static struct err *read_job(int in_fd, json_t **ret)
-{
-	OWN(str) struct str text = { 0 };
-	struct source in = source_fd(&in_fd);
-	char buf[16384];
-	size_t n = 1;
-
-	while (n) {
-		TRY(in.read(in.arg, buf, sizeof(buf), &n));
-		str_add(&text, buf, n);
-		if (text.len > JOB_BYTES_MAX)
-			return err_new(ERR_INVALID, "the job is too long");
-	}
-	TRY_MSG(jx_parse(text.buf, text.len, ret), "job");
-	return NULL;
-}
-
 static struct err *run(struct job *j, json_t **ret_done)
 {
 	const struct job_type *type;
@@ -179,7 +162,7 @@ int job_run(int in_fd, int out_fd, int data_fd)
 	struct job j = { .out_fd = out_fd, .data_fd = data_fd };
 	OWN(json) json_t *args = NULL;
 	OWN(json) json_t *done = NULL;
-	OWN(err) struct err *e = read_job(in_fd, &args);
+	OWN(err) struct err *e = jx_read(in_fd, JOB_BYTES_MAX, "job", &args);
 
 	j.args = args;
 	if (!e)
