@@ -402,10 +402,10 @@ def own_libexec(new_hosteld, busybox_tar):
     return make
 
 
-@pytest.fixture(scope='module')
-def module_hosteld(root_only, busybox_tar):
-    """A hosteld with the image busybox, shared by the tests of a module."""
-    d = Hosteld()
+@contextlib.contextmanager
+def lent(busybox_tar, *options):
+    """A hosteld with the image busybox, that must leave nothing behind."""
+    d = Hosteld(*options)
     try:
         d.start()
         d.ok('load', '-q', '-i', busybox_tar)
@@ -413,6 +413,13 @@ def module_hosteld(root_only, busybox_tar):
     finally:
         left = d.teardown()
     assert not left, f'left behind: {left}'
+
+
+@pytest.fixture(scope='module')
+def module_hosteld(root_only, busybox_tar):
+    """A hosteld with the image busybox, shared by the tests of a module."""
+    with lent(busybox_tar) as d:
+        yield d
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json, socket
 
 import pytest
 
-from conftest import Hosteld, waiter
+from conftest import lent, waiter
 
 wait_for = waiter(120)
 
@@ -14,14 +14,8 @@ COUNTER = 'i=0; while :; do i=$((i+1)); echo $i > /dev/shm/count.t; mv /dev/shm/
 
 @pytest.fixture(scope='module')
 def world(root_only, busybox_tar):
-    d = Hosteld('--memory-total', '64g', '--cpus-total', '64')
-    try:
-        d.start()
-        d.ok('load', '-q', '-i', busybox_tar)
+    with lent(busybox_tar, '--memory-total', '64g', '--cpus-total', '64') as d:
         yield d
-    finally:
-        left = d.teardown()
-    assert not left, f'left behind: {left}'
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import contextlib, csv, http.server, json, os, re, socketserver, threading
 import pytest
 
 from apispec import described
-from conftest import Hosteld, docker_program, run, waiter
+from conftest import docker_program, lent, run, waiter
 from test_compose import version_2
 
 wait_for = waiter(60)
@@ -15,15 +15,9 @@ ROOM = 256 * MIB  # of memory, in this one
 
 @pytest.fixture(scope='module')
 def module_small(root_only, busybox_tar):
-    d = Hosteld('--memory-total', '512m', '--reserve-memory', '128m', '--manage-memory', '128m', '--cpus-total', '2',
-                '--disk-total', '1g')
-    try:
-        d.start()
-        d.ok('load', '-q', '-i', busybox_tar)
+    with lent(busybox_tar, '--memory-total', '512m', '--reserve-memory', '128m', '--manage-memory', '128m', '--cpus-total', '2',
+              '--disk-total', '1g') as d:
         yield d
-    finally:
-        left = d.teardown()
-    assert not left, f'left behind: {left}'
 
 
 @pytest.fixture

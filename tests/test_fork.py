@@ -4,7 +4,7 @@ import os, pathlib, re, urllib.request
 
 import pytest
 
-from conftest import Hosteld, waiter
+from conftest import lent, waiter
 
 wait_for = waiter(240)
 COPIES = 20
@@ -36,15 +36,9 @@ def pss(d, name):
 
 @pytest.fixture
 def d(root_only, busybox_tar):
-    d = Hosteld('--memory-total', '64g', '--cpus-total', '64')
-    try:
-        d.start()
-        d.ok('load', '-q', '-i', busybox_tar)
+    with lent(busybox_tar, '--memory-total', '64g', '--cpus-total', '64') as d:
         d.ok('kernel', 'add', os.environ['HOSTEL_KERNEL_DEB'], timeout=300)
         yield d
-    finally:
-        left = d.teardown()
-    assert not left, f'left behind: {left}'
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import json, os, pathlib, signal, subprocess
 
 import pytest
 
-from conftest import Hosteld, free_port, waiter
+from conftest import free_port, lent, waiter
 from test_recovery import start_with, state
 
 wait_for = waiter(120)
@@ -13,14 +13,8 @@ wait_for = waiter(120)
 
 @pytest.fixture(scope='module')
 def world(root_only, busybox_tar):
-    d = Hosteld('--memory-total', '64g', '--cpus-total', '64')
-    try:
-        d.start()
-        d.ok('load', '-q', '-i', busybox_tar)
+    with lent(busybox_tar, '--memory-total', '64g', '--cpus-total', '64') as d:
         yield d
-    finally:
-        left = d.teardown()
-    assert not left, f'left behind: {left}'
 
 
 @pytest.fixture
