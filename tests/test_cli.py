@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: first against a hosteld that isolates nothing (tests/fake_hosteld.py), so that each flag, exit
 code and line of text is looked at alone; then stories against the real one."""
-import json, os, pathlib, pty, re, select, signal, subprocess, termios, time
+import json, os, pathlib, pty, re, select, signal, stat, subprocess, termios, time
 
 import pytest
 
@@ -719,6 +719,21 @@ def test_a_full_disk_is_told_once(hosteld):
         with open('/dev/full', 'w') as full:
             p = subprocess.run([hosteld.cli, *argv], env=hosteld.env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         assert p.returncode == 1 and p.stderr == 'hostel: write: No space left on device\n'
+
+
+def test_a_device_is_written_to_and_not_replaced(hosteld, tmp_path):
+    hosteld.ok('create', '--name', 'flat', 'busybox')
+    hosteld.ok('snapshot', 'create', 'flat', 's1')
+    full, mine = tmp_path / 'full', tmp_path / 'x.tmp'
+    os.mknod(full, 0o666 | stat.S_IFCHR, os.makedev(1, 7))
+    mine.write_text('mine')
+    for *argv, out in (['save', 'busybox', '-o'], ['export', 'flat', '-o'], ['snapshot', 'export', 'flat', 's1', None]):
+        p = hosteld.hostel(*argv, *filter(None, [out]), full)
+        assert p.returncode == 1 and p.err.splitlines()[-1].endswith(f'{full}: write: No space left on device'), p.err
+        assert stat.S_ISCHR(full.stat().st_mode)
+        hosteld.ok(*argv, *filter(None, [out]), tmp_path / 'x')
+        assert (tmp_path / 'x').stat().st_size > 100 and mine.read_text() == 'mine'
+    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_images_tag_save_import_rmi(hosteld, tmp_path):

@@ -131,30 +131,18 @@ struct err *cmd_import(struct cli *c, const struct args *a)
 	return follow(c, r, p);
 }
 
-/* Write a body to the file of --output (renamed into place when whole), or to stdout. */
+/* Write a body to the file of --output, or to stdout. */
 static struct err *to_output(struct cli *c, const struct args *a, const char *path)
 {
 	const char *output = args_text(a, "output");
 	OWN(reply) struct hostel_reply *r = NULL;
-	OWN(mem) char *tmp = NULL;
-	OWN(fd) int fd = -1;
-	struct err *e;
 
 	if (!output && isatty(1))
 		return err_new(ERR_INVALID, "an archive is nothing for a terminal; use --output");
 	TRY(cli_send(c, &(struct hostel_request) { .method = "GET", .path = path }, &r));
 	if (!output)
 		return show_copy(c, r, 1);
-	tmp = xasprintf("%s.tmp", output);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return err_sys(errno, "%s", tmp);
-	e = show_copy(c, r, fd);
-	if (!e && rename(tmp, output))
-		e = err_sys(errno, "%s", output);
-	if (e)
-		unlink(tmp);
-	return e;
+	return show_save(c, r, output, 0666);
 }
 
 struct err *cmd_save(struct cli *c, const struct args *a)

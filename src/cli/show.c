@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/show.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/fd.h"
 #include "util/mem.h"
@@ -120,6 +125,37 @@ struct err *show_copy(struct cli *c, struct hostel_reply *r, int fd)
 		TRY(fd_write_all(fd, data, (size_t)n));
 	if (n)
 		TRY_MSG(cli_err(c, (int)n), "cut off");
+	return NULL;
+}
+
+static struct err *save_whole(struct cli *c, struct hostel_reply *r, const char *file,
+			      unsigned mode)
+{
+	OWN(mem) char *tmp = xasprintf("%s.%d.tmp", file, (int)getpid());
+	OWN(fd) int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	struct err *e;
+
+	if (fd < 0)
+		return err_sys(errno, "%s", tmp);
+	e = show_copy(c, r, fd);
+	if (!e && rename(tmp, file))
+		e = err_sys(errno, "%s", file);
+	if (e)
+		unlink(tmp);
+	return e;
+}
+
+struct err *show_save(struct cli *c, struct hostel_reply *r, const char *file, unsigned mode)
+{
+	OWN(fd) int fd = -1;
+	struct stat st;
+
+	if (stat(file, &st) || S_ISREG(st.st_mode))
+		return save_whole(c, r, file, mode);
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(errno, "%s", file);
+	TRY_MSG(show_copy(c, r, fd), "%s", file);
 	return NULL;
 }
 

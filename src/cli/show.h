@@ -46,4 +46,12 @@ struct err *show_demux(struct cli *c, struct hostel_reply *r) MUST_USE;
 /** show_copy() - copy a body to a descriptor until its end */
 struct err *show_copy(struct cli *c, struct hostel_reply *r, int fd) MUST_USE;
 
+/**
+ * show_save() - a body as a file: renamed into place when it is whole, so that a failure leaves
+ * what was there; a device or a pipe of that name is written to instead
+ * @mode: permission bits of a new file
+ */
+struct err *show_save(struct cli *c, struct hostel_reply *r, const char *file,
+		      unsigned mode) MUST_USE;
+
 #endif

@@ -280,29 +280,16 @@ struct err *cmd_fork(struct cli *c, const struct args *a)
 
 /* ---- files ---- */
 
-/* Renamed into place when it is whole. */
 static struct err *save(struct cli *c, const char *path, const char *file)
 {
 	OWN(reply) struct hostel_reply *r = NULL;
-	OWN(mem) char *tmp = NULL;
-	OWN(fd) int fd = -1;
-	struct err *e;
 
 	if (streq(file, "-") && isatty(1))
 		return err_new(ERR_INVALID, "a snapshot is nothing for a terminal; name a file");
 	TRY(cli_send(c, &(struct hostel_request) { .method = "GET", .path = path }, &r));
 	if (streq(file, "-"))
 		return show_copy(c, r, 1);
-	tmp = xasprintf("%s.tmp", file);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(errno, "%s", tmp);
-	e = show_copy(c, r, fd);
-	if (!e && rename(tmp, file))
-		e = err_sys(errno, "%s", file);
-	if (e)
-		unlink(tmp);
-	return e;
+	return show_save(c, r, file, 0600);
 }
 
 struct err *cmd_snapshot_export(struct cli *c, const struct args *a)
