@@ -8,9 +8,6 @@
 #include "sched/sched_int.h"
 #include "util/mem.h"
 
-/* More holders than this are counted, not named. */
-#define HOLDERS_SHOWN 4
-
 /* ---- jobs by id ---- */
 
 /* FNV-1a. */
@@ -33,7 +30,7 @@ static struct named **find_link(const struct sched *s, const char *id)
 	return link;
 }
 
-static struct named *find(const struct sched *s, const char *id)
+struct named *sched_find(const struct sched *s, const char *id)
 {
 	return *find_link(s, id);
 }
@@ -474,7 +471,7 @@ static void set_kept(struct sched *s, struct named *n, bool is_spilled)
 
 void sched_charge(struct sched *s, const char *id, struct amounts measured)
 {
-	struct named *n = find(s, id);
+	struct named *n = sched_find(s, id);
 	struct amounts over = { 0 };
 
 	if (!n || !alloc_is_running(s->alloc, n->handle))
@@ -487,7 +484,7 @@ void sched_charge(struct sched *s, const char *id, struct amounts measured)
 
 void sched_resize(struct sched *s, const char *id, const struct sched_job *j)
 {
-	struct named *n = find(s, id);
+	struct named *n = sched_find(s, id);
 	struct alloc_job job;
 	bool declares_nothing;
 
@@ -542,7 +539,7 @@ void sched_turn(struct sched *s, int64_t turn_ns)
 
 void sched_spilled(struct sched *s, const char *id, bool has_failed, int64_t now_ns)
 {
-	struct named *n = find(s, id);
+	struct named *n = sched_find(s, id);
 
 	if (!n || n->memory != SCHED_SPILLING)
 		return;
@@ -562,7 +559,7 @@ void sched_spilled(struct sched *s, const char *id, bool has_failed, int64_t now
 
 void sched_be_spilled(struct sched *s, const char *id, bool is_under_way)
 {
-	struct named *n = find(s, id);
+	struct named *n = sched_find(s, id);
 	bool is_running = n && alloc_is_running(s->alloc, n->handle);
 
 	if (!n || n->memory != SCHED_RESIDENT || is_running != is_under_way)
@@ -576,14 +573,14 @@ void sched_be_spilled(struct sched *s, const char *id, bool is_under_way)
 
 enum sched_memory sched_memory(const struct sched *s, const char *id)
 {
-	const struct named *n = find(s, id);
+	const struct named *n = sched_find(s, id);
 
 	return n ? n->memory : SCHED_RESIDENT;
 }
 
 void sched_replan(struct sched *s, const char *id, int64_t expect_ns)
 {
-	struct named *n = find(s, id);
+	struct named *n = sched_find(s, id);
 
 	if (!n)
 		return;
@@ -594,7 +591,7 @@ void sched_replan(struct sched *s, const char *id, int64_t expect_ns)
 
 void sched_hold(struct sched *s, const char *id, bool on)
 {
-	struct named *n = find(s, id);
+	struct named *n = sched_find(s, id);
 
 	if (!n || alloc_is_running(s->alloc, n->handle) || n->is_held == on)
 		return;
@@ -633,7 +630,7 @@ void sched_quota(struct sched *s, int64_t uid, struct amounts most, uint32_t job
 /* A job that has a place in the queue, or can have one. */
 static struct err *find_mobile(const struct sched *s, const char *id, const struct named **ret)
 {
-	*ret = find(s, id);
+	*ret = sched_find(s, id);
 	if (!*ret || alloc_is_running(s->alloc, (*ret)->handle))
 		return err_new(ERR_STATE, "it does not wait in the queue");
 	if (!alloc_can_move(s->alloc, (*ret)->handle))
@@ -670,17 +667,12 @@ struct err *sched_move(struct sched *s, const char *id, enum sched_where where, 
 
 int64_t sched_place(const struct sched *s, const char *id)
 {
-	const struct named *n = find(s, id);
+	const struct named *n = sched_find(s, id);
 
 	return n ? alloc_place(s->alloc, n->handle) : 0;
 }
 
 /* ---- decisions ---- */
-
-static struct named *named_of(const struct sched *s, uint32_t handle)
-{
-	return (struct named *)(uintptr_t)alloc_tag(s->alloc, handle); // NOLINT
-}
 
 static void start(struct sched *s, struct named *n, bool is_told, const struct sched_decisions *d,
 		  void *arg)
@@ -708,13 +700,13 @@ int64_t sched_pass(struct sched *s, int64_t now_ns, const struct sched_decisions
 	}
 	r = alloc_pass(s->alloc, now_ns);
 	for (size_t i = 0; i < r.n_starts; i++) {
-		struct named *n = named_of(s, r.starts[i].handle);
+		struct named *n = sched_named(s, r.starts[i].handle);
 
 		n->start_ns = now_ns;
 		start(s, n, is_told, d, arg);
 	}
 	for (size_t i = 0; i < r.n_ousted; i++) {
-		struct named *n = named_of(s, r.ousted[i]);
+		struct named *n = sched_named(s, r.ousted[i]);
 
 		n->memory = SCHED_SPILLING;
 		if (is_told)
@@ -725,144 +717,6 @@ int64_t sched_pass(struct sched *s, int64_t now_ns, const struct sched_decisions
 }
 
 /* ---- reading ---- */
-
-bool sched_reason(const struct sched *s, const char *id, struct sched_reason *ret)
-{
-	struct named *n = find(s, id);
-	struct alloc_reason why;
-
-	if (!n || !alloc_reason(s->alloc, n->handle, &why))
-		return false;
-	if (why.why == WHY_RESOURCE) {
-		*ret = (struct sched_reason) { why.what, why.needs, why.free, false };
-		return true;
-	}
-	*ret =
-	    (struct sched_reason) { .what = RES_MEMORY,
-				    .needs = n->job.demand.v[RES_MEMORY],
-				    .free = alloc_free_amounts(s->alloc, ALLOC_NONE).v[RES_MEMORY],
-				    .behind = true };
-	return true;
-}
-
-/* RES_COUNT: jobs. */
-static int64_t held_of(const struct sched *s, const struct named *n, enum resource r)
-{
-	if (r == RES_COUNT)
-		return alloc_is_running(s->alloc, n->handle);
-	return alloc_is_running(s->alloc, n->handle) ? n->job.demand.v[r] + n->over.v[r] : 0;
-}
-
-/* The HOLDERS_SHOWN largest holders of @r, largest first; ties by arrival. @of: NULL: all users */
-static size_t holders_of(const struct sched *s, enum resource r, const int64_t *of,
-			 const struct named **top)
-{
-	size_t n = 0;
-
-	for (size_t b = 0; b < s->n_buckets; b++) {
-		for (const struct named *j = s->buckets[b]; j; j = j->next) {
-			size_t at = n < HOLDERS_SHOWN ? n : HOLDERS_SHOWN;
-
-			if (held_of(s, j, r) <= 0 || (of && j->job.uid != *of))
-				continue;
-			n++;
-			for (; at && (held_of(s, top[at - 1], r) < held_of(s, j, r) ||
-				      (held_of(s, top[at - 1], r) == held_of(s, j, r) &&
-				       top[at - 1]->handle > j->handle));
-			     at--)
-				if (at < HOLDERS_SHOWN)
-					top[at] = top[at - 1];
-			if (at < HOLDERS_SHOWN)
-				top[at] = j;
-		}
-	}
-	return n;
-}
-
-/* ", held by a, b and 3 more": the largest holders of @r first, of one user or (NULL) of all. */
-static void add_holders(const struct sched *s, enum resource r, const int64_t *of, struct str *out,
-			const char *(*name_of)(void *arg, const char *id), void *arg)
-{
-	const struct named *top[HOLDERS_SHOWN];
-	size_t holders = holders_of(s, r, of, top);
-	size_t named = holders < HOLDERS_SHOWN ? holders : HOLDERS_SHOWN;
-
-	for (size_t i = 0; i < named; i++)
-		str_addf(out, "%s%s", i ? ", " : "; held by ", name_of(arg, top[i]->id));
-	if (holders > named)
-		str_addf(out, " and %zu more", holders - named);
-	if (!holders && !of && s->host.v[r] > 0)
-		str_adds(out, "; held by the host's own programs");
-	for (size_t i = 0; i < named; i++) {
-		if (top[i]->job.expect_ns)
-			continue;
-		str_adds(out, " (no end known)");
-		return;
-	}
-}
-
-static void add_amounts(const struct alloc_reason *why, struct str *out)
-{
-	char needs[32], left[32];
-
-	str_addf(out, "%s: needs %s, %s free", sched_resource_name(why->what),
-		 sched_amount_text(why->what, why->needs, needs),
-		 sched_amount_text(why->what, why->free > 0 ? why->free : 0, left));
-}
-
-static void add_quota(const struct alloc_reason *why, struct str *out)
-{
-	char needs[32], left[32], quota[32];
-
-	if (why->what == RES_COUNT) {
-		str_addf(out, "quota: instances: %lld at once", (long long)why->quota);
-		return;
-	}
-	str_addf(out, "quota: %s: needs %s, %s left of %s", sched_resource_name(why->what),
-		 sched_amount_text(why->what, why->needs, needs),
-		 sched_amount_text(why->what, why->free > 0 ? why->free : 0, left),
-		 sched_amount_text(why->what, why->quota, quota));
-}
-
-char *sched_reason_text(const struct sched *s, const char *id,
-			const char *(*name_of)(void *arg, const char *id), void *arg)
-{
-	OWN(str) struct str out = { 0 };
-	struct named *n = find(s, id);
-	struct alloc_reason why;
-	const char *head;
-
-	if (!n || !alloc_reason(s->alloc, n->handle, &why))
-		return xstrdup("");
-	if (s->is_draining && why.why != WHY_HELD)
-		return xstrdup("drain");
-	head = why.head != ALLOC_NONE ? name_of(arg, named_of(s, why.head)->id) : NULL;
-	switch (why.why) {
-	case WHY_NEXT:
-		return xstrdup("next in line");
-	case WHY_HELD:
-		return xstrdup("held");
-	case WHY_RESOURCE:
-		add_amounts(&why, &out);
-		add_holders(s, why.what, NULL, &out, name_of, arg);
-		break;
-	case WHY_BEHIND:
-		str_addf(&out, "behind %s, which waits for %s", head,
-			 sched_resource_name(why.what));
-		break;
-	case WHY_MAX_WAIT:
-		str_addf(&out,
-			 "behind %s, which has waited its max-wait and needs %s; "
-			 "hostel queue hold|cancel %s lets others pass",
-			 head, sched_resource_name(why.what), head);
-		break;
-	case WHY_QUOTA:
-		add_quota(&why, &out);
-		add_holders(s, why.what, &n->job.uid, &out, name_of, arg);
-		break;
-	}
-	return str_take(&out);
-}
 
 void sched_totals(const struct sched *s, struct amounts *ret_total, struct amounts *ret_held,
 		  struct amounts *ret_host, struct amounts *ret_free)
@@ -879,17 +733,6 @@ void sched_totals(const struct sched *s, struct amounts *ret_total, struct amoun
 		*ret_free = left;
 }
 
-bool sched_held(const struct sched *s, const char *id, struct amounts *ret)
-{
-	const struct named *n = find(s, id);
-
-	if (!n || !alloc_is_running(s->alloc, n->handle))
-		return false;
-	for (int r = 0; r < RES_COUNT; r++)
-		ret->v[r] = held_of(s, n, (enum resource)r);
-	return true;
-}
-
 void sched_expected_starts(struct sched *s, int64_t now_ns,
 			   void (*fn)(void *arg, const char *id, int64_t starts_ns), void *arg)
 {
@@ -900,7 +743,7 @@ void sched_expected_starts(struct sched *s, int64_t now_ns,
 	if (n && !s->is_draining)
 		alloc_forecast(s->alloc, now_ns, q, n, starts);
 	for (size_t i = 0; i < n; i++)
-		fn(arg, named_of(s, q[i])->id, starts[i]);
+		fn(arg, sched_named(s, q[i])->id, starts[i]);
 }
 
 void sched_each_waiting(struct sched *s, int64_t now_ns,
@@ -910,5 +753,5 @@ void sched_each_waiting(struct sched *s, int64_t now_ns,
 	OWN(mem) uint32_t *q = alloc_queue(s->alloc, now_ns, &n);
 
 	for (size_t i = 0; i < n; i++)
-		fn(arg, named_of(s, q[i])->id, named_of(s, q[i])->arrival_ns);
+		fn(arg, sched_named(s, q[i])->id, sched_named(s, q[i])->arrival_ns);
 }

@@ -4,6 +4,7 @@
 
 /* Inside of the scheduler: the allocator's jobs by id. */
 
+#include "sched/alloc.h"
 #include "sched/sched.h"
 
 struct named {
@@ -48,5 +49,14 @@ struct sched {
 	void *watch_arg;
 	struct amounts told; /* what others hold, as last told */
 };
+
+/** sched_find() - NULL: no job has that id */
+struct named *sched_find(const struct sched *s, const char *id);
+
+/** sched_named() - whose job of the allocator it is */
+static inline struct named *sched_named(const struct sched *s, uint32_t handle)
+{
+	return (struct named *)(uintptr_t)alloc_tag(s->alloc, handle); // NOLINT
+}
 
 #endif
